@@ -1,0 +1,3 @@
+//! The login application.
+
+fn main() {}

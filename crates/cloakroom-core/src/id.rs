@@ -1,0 +1,114 @@
+//! The session id: its grammar, how a new one is made, and the fingerprint that stands for it in logs.
+
+use std::{fmt, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+
+/// The number of random bytes in an id: 192 bits, as express-session 1.19 draws for its own ids.
+pub const ID_BYTES: usize = 24;
+
+/// The longest id that is accepted, in bytes. Ids that we make have 32.
+pub const MAX_ID_LEN: usize = 128;
+
+/// A session id that keeps the grammar: 1 to 128 bytes of ASCII letters, digits and `- _ . ~ : + / = @ ,`.
+///
+/// The grammar has room for the ids that Node's `genid` functions commonly make (base64url, base64, UUIDs, prefixed
+/// forms), and none for white space, control characters, glob characters or braces: an id is checked before a key is
+/// built from it. Its `Debug` shows the fingerprint, never the id; there is no `Display`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// An id from fresh random bytes: base64url without padding, 32 characters, as express-session makes them.
+    #[must_use]
+    pub fn from_random(bytes: [u8; ID_BYTES]) -> Self {
+        let mut text = [0_u8; ID_BYTES / 3 * 4];
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
+        Self(String::from_utf8_lossy(&text[..written]).into())
+    }
+
+    /// Checks the grammar. `None` means that this text is no id and no store needs to be asked.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=MAX_ID_LEN).contains(&text.len());
+        (fits && text.bytes().all(is_id_byte)).then(|| Self(text.into()))
+    }
+
+    /// The id itself: for store keys and tickets alone.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Eight hexadecimal digits of the id's SHA-256: the same id gives the same digits, and nobody finds the id from
+    /// them. This is what logs, traces and error messages show.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let digest = Sha256::digest(self.0.as_bytes());
+        Fingerprint([digest[0], digest[1], digest[2], digest[3]])
+    }
+}
+
+fn is_id_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~:+/=@,".contains(&byte)
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionId(#{})", self.fingerprint())
+    }
+}
+
+/// What logs show in place of a [`SessionId`]; see [`SessionId::fingerprint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 4]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r01_new_ids_are_24_bytes_in_32_base64url_characters() {
+        let id = SessionId::from_random([0xfb; ID_BYTES]);
+        assert_eq!(id.as_str(), "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7");
+        assert_eq!(SessionId::parse(id.as_str()), Some(id));
+    }
+
+    #[test]
+    fn r05_the_grammar_is_checked_before_a_key_is_built() {
+        let longest = "a".repeat(MAX_ID_LEN);
+        for good in [
+            "a",
+            "AZaz09-_.~:+/=@,",
+            "aZ0-_bY1",
+            "user:550e8400-e29b",
+            "a.b.c",
+            &longest,
+        ] {
+            assert!(SessionId::parse(good).is_some(), "{good}");
+        }
+        let too_long = "a".repeat(MAX_ID_LEN + 1);
+        for bad in [
+            "", " ", "a b", "a\r\nb", "*", "{x}", "[a]", "a?", "é", "\0", "a\\b", "\"a\"", "a;b",
+            "%", &too_long,
+        ] {
+            assert!(SessionId::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn r29_debug_shows_the_fingerprint_and_never_the_id() {
+        let id = SessionId::parse("Wn1xPVWzOX8dIzL2cTqV4DiJqHXrqYpS").unwrap();
+        let shown = format!("{id:?}");
+        assert!(!shown.contains("Wn1x"), "{shown}");
+        assert_eq!(shown, format!("SessionId(#{})", id.fingerprint()));
+        assert_eq!(id.fingerprint().to_string().len(), 8);
+    }
+}

@@ -1,0 +1,29 @@
+//! The pure rules of cloakroom sessions.
+//!
+//! Everything here decides and nothing here acts: no sockets, no runtime, no clock and no random source. The
+//! present time and fresh random bytes are arguments, so every rule can be tested as a table.
+//!
+//! # Layout
+//!
+//! - [`id`]: the session id, its grammar and its fingerprint for logs.
+//! - [`ticket`]: `s:<id>.<mac>`, signed and verified as Node's cookie-signature does.
+//! - [`keyring`]: several secrets; the first signs, all verify.
+//! - [`cookie`]: the `Cookie` header in, the `Set-Cookie` header out.
+//! - [`record`]: the stored value, an ordered list of names with raw JSON each, byte-exact where untouched.
+//! - [`policy`]: lifetimes and the options that say when to save, renew and send the cookie.
+//! - [`session`]: one request's view of its session and the log of its changes.
+//! - [`plan`]: from view, policy and time to a store operation and a cookie operation.
+//! - [`merge`]: the three-way merge when another request committed first.
+//! - [`store`]: the law that every store keeps.
+//! - [`error`]: what can go wrong, and whether trying again may help.
+//! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
+
+pub mod error;
+pub mod id;
+pub mod store;
+pub mod time;
+
+pub use error::{Error, ErrorKind};
+pub use id::SessionId;
+pub use store::{Created, EndReason, Loaded, Replaced, Store, Stored};
+pub use time::{Clock, Timestamp};
