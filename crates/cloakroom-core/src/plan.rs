@@ -195,6 +195,9 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     }
 
     let modified = view.is_modified();
+    if view.is_settled() && !modified {
+        return NOTHING;
+    }
     let lifetime_changed = view.lifetime_change.is_some();
     let silent = view.is_silent() && !lifetime_changed;
     let remaining = existing.remaining.filter(|_| silent);

@@ -96,6 +96,8 @@ pub struct View {
     rotated: bool,
     sign_in: Option<Identity>,
     silent: bool,
+    /// This request has committed already: no housekeeping is left to do.
+    settled: bool,
 }
 
 impl View {
@@ -128,6 +130,7 @@ impl View {
             rotated: false,
             sign_in: None,
             silent: false,
+            settled: false,
         }
     }
 
@@ -399,15 +402,48 @@ impl View {
         }
     }
 
-    /// Takes what was committed as the new base, with the log emptied: for changes after a commit.
-    pub fn committed(&mut self, existing: Existing, record: Record, fresh_id: SessionId) {
+    /// Whether this request has committed already.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Goes on after `snapshot`, a clone of this view, was committed as `existing` and `record`: what was changed since
+    /// the clone was taken stays to be committed.
+    pub fn committed(
+        &mut self,
+        snapshot: &Self,
+        existing: Existing,
+        record: Record,
+        fresh_id: SessionId,
+        policy: &Policy,
+    ) {
+        let later = self.log.split_off(snapshot.log.len().min(self.log.len()));
+        let mut record = record;
+        for (name, operation) in &later {
+            // It fitted when it was asked for; if it does not fit any more, the plan has nothing to save for it.
+            if let Ok(changed) = apply(&record, name, operation, policy) {
+                record = changed;
+            }
+        }
         self.origin = Origin::Existing(existing);
         self.record = record;
         self.fresh_id = fresh_id;
-        self.log.clear();
-        self.lifetime_change = None;
-        self.rotated = false;
-        self.sign_in = None;
+        self.log = later;
+        if self.lifetime_change == snapshot.lifetime_change {
+            self.lifetime_change = None;
+        }
+        if let Some(lifetime) = self.lifetime_change {
+            self.record.set_lifetime(lifetime);
+        }
+        if self.sign_in == snapshot.sign_in {
+            self.sign_in = None;
+            self.rotated &= !snapshot.rotated;
+        }
+        if let Some(identity) = &self.sign_in {
+            self.record.set_identity(identity);
+        }
+        self.settled = true;
     }
 
     /// Takes a merged record as the current one, and what the store holds as the base.
