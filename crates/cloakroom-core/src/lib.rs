@@ -19,19 +19,24 @@
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
+pub mod cookie;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod keyring;
 pub mod merge;
 pub mod plan;
 pub mod policy;
 pub mod record;
 pub mod session;
 pub mod store;
+pub mod ticket;
 pub mod time;
 
+pub use cookie::{CookieOptions, Priority, SameSite, Secure};
 pub use error::{Error, ErrorKind};
 pub use id::SessionId;
+pub use keyring::Secrets;
 pub use policy::{Lifetime, Policy, Unset};
 pub use store::{Created, EndReason, Loaded, Replaced, Retired, Store, Stored};
 pub use time::{Clock, Timestamp};
