@@ -43,7 +43,8 @@ pub struct CookieOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Secure {
-    /// Always.
+    /// Always, also in answer to a request that came over http: a browser drops the cookie there, except from
+    /// `localhost`. Whether to save a session whose cookie would be lost is not decided here.
     Yes,
     /// Never: whoever is on the way can read it.
     No,
