@@ -231,7 +231,16 @@ impl View {
         value: &T,
         policy: &Policy,
     ) -> Result<(), Error> {
-        self.change(name, Operation::Set(write(name, value)?), policy)
+        self.insert_raw(name, write(name, value)?, policy)
+    }
+
+    /// Gives a name a value that is JSON text already.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::insert`].
+    pub fn insert_raw(&mut self, name: &str, value: Raw, policy: &Policy) -> Result<(), Error> {
+        self.change(name, Operation::Set(value), policy)
     }
 
     /// Takes a name away.

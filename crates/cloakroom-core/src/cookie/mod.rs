@@ -13,6 +13,8 @@ mod validate;
 
 pub use parse::{Pair, pairs};
 
+use crate::record::StoredAttributes;
+
 /// The name, the attributes and the scope of the session cookie.
 ///
 /// The setters consume and return the options; nothing is checked before [`validate`](Self::validate), which whoever
@@ -175,6 +177,33 @@ impl CookieOptions {
             SameSite::Auto if self.secure_for(secure_request) => Some(SameSite::None),
             SameSite::Auto => Some(SameSite::Lax),
             settled => Some(settled),
+        }
+    }
+
+    /// The attributes that a new session's stored value carries for its Node readers, with what depends on the request
+    /// resolved, as express-session does when it makes a session. What is not configured is left out there too.
+    #[must_use]
+    pub fn stored_attributes(&self, secure_request: bool) -> StoredAttributes {
+        let same_site = self
+            .same_site_for(secure_request)
+            .map(|same_site| match same_site {
+                SameSite::Strict => "strict",
+                SameSite::None => "none",
+                SameSite::Lax | SameSite::Auto => "lax",
+            });
+        let priority = self.priority.map(|priority| match priority {
+            Priority::Low => "low",
+            Priority::Medium => "medium",
+            Priority::High => "high",
+        });
+        StoredAttributes {
+            partitioned: self.partitioned.then_some(true),
+            priority: priority.map(str::to_owned),
+            secure: (self.secure != Secure::No).then(|| self.secure_for(secure_request)),
+            http_only: self.http_only,
+            domain: self.domain.clone(),
+            path: self.path.clone(),
+            same_site: same_site.map(str::to_owned),
         }
     }
 
