@@ -6,7 +6,7 @@
 //! for one session persists; an ended id never gets a cookie that could replace a newer one; and `cookie.expires` is
 //! written anew when half of the lifetime has passed, so that a Node peer's `save()` does not delete the session.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -77,7 +77,7 @@ impl StoreOp {
 }
 
 /// A value to be written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Write {
     /// Under which id.
     pub id: SessionId,
@@ -87,6 +87,16 @@ pub struct Write {
     pub value: Bytes,
     /// For how long.
     pub ttl: Duration,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("id", &self.id)
+            .field("bytes", &self.value.len())
+            .field("ttl", &self.ttl)
+            .finish()
+    }
 }
 
 /// What to tell the browser.

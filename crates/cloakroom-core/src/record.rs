@@ -6,7 +6,7 @@
 //! Whether a session lives is the store's business (the key's existence and its time to live). `cookie.expires` in the
 //! value goes stale under express, because connect-redis' touch does not rewrite it; nothing here trusts it for that.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -103,12 +103,21 @@ pub enum OwnLifetime {
 }
 
 /// Who is signed in and since when: what two versions of one session must agree on to be merged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The owner, as given to `sign_in`.
     pub owner: Option<String>,
     /// When `sign_in` was called.
     pub signed_in: Option<Timestamp>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("has_owner", &self.owner.is_some())
+            .field("signed_in", &self.signed_in)
+            .finish()
+    }
 }
 
 /// A session's stored value, readable and changeable by name.
