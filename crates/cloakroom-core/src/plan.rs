@@ -161,7 +161,7 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
     let mut record = view.record.clone();
     stamp(&mut record, policy, now);
     let times = policy.times(&record, now);
-    let write = write(view.fresh_id(), record, &times, times.ttl);
+    let write = write(view.fresh_id(), record, &times);
     Plan {
         store: StoreOp::Create(write),
         cookie: set(view.fresh_id(), &times),
@@ -189,12 +189,18 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     let mut record = view.record.clone();
     // One from before the absolute lifetime was configured, or from a Node peer, gets its end now.
     let stamped = stamp(&mut record, policy, now);
-    let times = policy.times(&record, now);
+    let lifetime_changed = view.lifetime_change.is_some();
+    // What was asked for expressly, a sign-in or a lifetime, counts from now in a silent request too.
+    let silent = view.is_silent() && !lifetime_changed && !view.signs_in();
+    let times = match existing.remaining {
+        Some(remaining) if silent => cut(policy.times(&record, now), remaining, now),
+        _ => policy.times(&record, now),
+    };
 
     if view.is_rotated() {
         return Plan {
             store: StoreOp::Rotate {
-                write: write(view.fresh_id(), record, &times, times.ttl),
+                write: write(view.fresh_id(), record, &times),
                 old: existing.id.clone(),
                 grant: view.signs_in(),
             },
@@ -205,23 +211,14 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     }
 
     let modified = view.is_modified();
-    let lifetime_changed = view.lifetime_change.is_some();
-    let silent = view.is_silent() && !lifetime_changed;
-    let remaining = existing.remaining.filter(|_| silent);
-    let ttl = remaining.unwrap_or(times.ttl);
-    let times = match remaining {
-        Some(remaining) => cut(times, remaining, now),
-        None => times,
-    };
-
     let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times, now)));
     let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
     let store = if modified || policy.resave && !silent || stale {
-        StoreOp::Replace(write(&existing.id, record, &times, ttl))
+        StoreOp::Replace(write(&existing.id, record, &times))
     } else if renew {
         StoreOp::Renew {
             id: existing.id.clone(),
-            ttl,
+            ttl: times.ttl,
         }
     } else {
         StoreOp::None
@@ -255,13 +252,13 @@ fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
     }
 }
 
-fn write(id: &SessionId, mut record: Record, times: &Times, ttl: Duration) -> Write {
+fn write(id: &SessionId, mut record: Record, times: &Times) -> Write {
     record.set_expires(times.expires);
     Write {
         id: id.clone(),
         value: record.to_bytes(),
         record,
-        ttl,
+        ttl: times.ttl,
     }
 }
 
@@ -272,11 +269,13 @@ fn set(id: &SessionId, times: &Times) -> CookieOp {
     }
 }
 
-/// The same times for a session that is not renewed: it ends when it ends.
+/// The same times for a session that is not renewed: it ends when it ends, and where a peer that does not know of its
+/// absolute lifetime has given it more than is left, it ends at that.
 fn cut(times: Times, remaining: Duration, now: Timestamp) -> Times {
-    let end = now.saturating_add(remaining);
+    let ttl = times.ttl.min(remaining);
+    let end = now.saturating_add(ttl);
     Times {
-        ttl: remaining,
+        ttl,
         expires: times.expires.map(|_| end),
         cookie_expires: times.cookie_expires.map(|latest| latest.min(end)),
         ..times
