@@ -300,7 +300,8 @@ fn is_due(remaining: Option<Duration>, times: &Times, renew_after: f64) -> bool 
         Some(remaining) if remaining > times.ttl => true,
         Some(remaining) => {
             let passed = times.ttl.saturating_sub(remaining);
-            passed >= times.ttl.mul_f64(renew_after)
+            // In floats, because multiplying a duration panics at a share that `Policy::validate` would refuse.
+            passed.as_secs_f64() >= times.ttl.as_secs_f64() * renew_after
         }
     }
 }
