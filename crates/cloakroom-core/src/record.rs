@@ -161,7 +161,8 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] for what express cannot load either: not JSON, not an object, no `cookie` object.
+    /// [`ErrorKind::Corrupt`] for what express cannot load either: not JSON, not an object, no `cookie` object, a
+    /// `cookie.maxAge` that is no number.
     /// [`ErrorKind::TooLarge`] beyond the limits. The value is not to be overwritten in either case.
     pub fn parse(value: &Bytes, limits: &Limits) -> Result<Option<Self>, Error> {
         if matches!(value.as_ref(), b"" | b"null" | b"\"\"" | b"TOMBSTONE") {
@@ -176,10 +177,16 @@ impl Record {
         }
         let top = RawObject::parse(value, limits.names)?;
         let record = Self { top };
-        if record.cookie().is_none() {
+        let Some(cookie) = record.cookie() else {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 "the stored session has no `cookie` object, which express-session requires",
+            ));
+        };
+        if cookie.get("maxAge").is_some_and(|raw| !is_max_age(raw)) {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "the stored session's `cookie.maxAge` is not a number, which express-session requires",
             ));
         }
         for (name, value) in record.top.iter() {
@@ -334,6 +341,15 @@ fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
     match lifetime {
         OwnLifetime::Idle(idle) => raw(&u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
         OwnLifetime::Browser => Raw::null(),
+    }
+}
+
+/// Whether express-session can load a cookie with this `maxAge`: its setter throws for what is true and no number.
+fn is_max_age(raw: &Raw) -> bool {
+    match raw.as_str().as_bytes() {
+        [b'"', rest @ ..] => rest == b"\"",
+        [b't' | b'[' | b'{', ..] => false,
+        _ => true,
     }
 }
 
