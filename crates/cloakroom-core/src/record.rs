@@ -24,11 +24,11 @@ pub const META: &str = "__ck";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The whole stored value, in bytes. Default: 1 MiB.
+    /// The whole stored value, in bytes, `cookie` and our own `__ck` included. Default: 1 MiB.
     pub bytes: usize,
     /// Nesting of arrays and objects in one name's value. Default: 256.
     pub depth: usize,
-    /// Top-level names, `cookie` included. Default: 1,000.
+    /// Top-level names, `cookie` and our own `__ck` included. Default: 1,000.
     pub names: usize,
 }
 
@@ -444,7 +444,14 @@ fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
 ///
 /// [`ErrorKind::TooLarge`], naming the name.
 pub fn check_size(record: &Record, name: &str, limits: &Limits) -> Result<(), Error> {
-    let (names, size) = (record.top.len(), record.top.byte_len());
+    // The plan may still write the date and the end of the absolute lifetime. What is accepted here must be within the
+    // limits when it is read again.
+    let mut dated = record.clone();
+    dated.set_expires(Some(Timestamp::UNIX_EPOCH));
+    if dated.ends().is_none() {
+        dated.set_ends(Some(Timestamp::from_millis(i64::MAX)));
+    }
+    let (names, size) = (dated.top.len(), dated.top.byte_len());
     if names > limits.names {
         let limit = limits.names;
         return Err(Error::new(
