@@ -211,7 +211,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     }
 
     let modified = view.is_modified();
-    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times, now)));
+    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times)));
     let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
     let store = if modified || policy.resave && !silent || stale {
         StoreOp::Replace(write(&existing.id, record, &times))
@@ -276,16 +276,16 @@ fn cut(times: Times, remaining: Duration, now: Timestamp) -> Times {
     let end = now.saturating_add(ttl);
     Times {
         ttl,
-        expires: times.expires.map(|_| end),
+        expires: times.expires.map(|latest| latest.min(end)),
         cookie_expires: times.cookie_expires.map(|latest| latest.min(end)),
         ..times
     }
 }
 
 /// Whether more than half of the lifetime has passed since `cookie.expires` was written.
-fn is_stale(record: &Record, times: &Times, now: Timestamp) -> bool {
+fn is_stale(record: &Record, times: &Times) -> bool {
     match (record.expires(), times.expires) {
-        (Some(written), Some(_)) => written.saturating_since(now) < times.ttl / 2,
+        (Some(written), Some(fresh)) => fresh.saturating_since(written) > times.ttl / 2,
         // A lifetime without a date: written by somebody who did not know.
         (None, Some(_)) => true,
         (_, None) => false,
