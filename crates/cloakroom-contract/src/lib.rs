@@ -50,7 +50,9 @@
 mod case;
 mod cases;
 mod factory;
+pub mod kill;
 mod list;
+pub mod model;
 mod probe;
 pub mod reference;
 mod report;

@@ -50,6 +50,53 @@ macro_rules! __for_each_case {
                 of_two_rotations_one_wins
                 rotation_against_replace_leaves_the_old_id_ended
                 renew_against_replace_keeps_the_new_bytes
+                histories_are_linearizable
+            }
+            rotation {
+                the_old_id_ends_and_the_new_one_is_live
+                a_chain_of_rotations_ends_all_before
+                create_never_revives
+                destroyed_replaces_rotated
+                rotated_never_replaces_destroyed
+                a_taken_target_is_refused
+            }
+            cancel {
+                a_dropped_create_is_before_or_after
+                a_dropped_replace_is_before_or_after
+                a_dropped_renew_is_before_or_after
+                a_dropped_end_is_before_or_after
+            }
+            faults {
+                an_outage_is_an_error_and_never_an_answer
+                an_outage_is_an_error_for_sweep_and_scan
+                it_recovers_without_being_opened_again
+                reading_works_where_writing_does_not
+            }
+            durability {
+                live_sessions_survive
+                expired_sessions_stay_expired
+                tombstones_survive
+                acknowledged_survives_a_killed_process
+            }
+            wire {
+                any_bytes_come_back
+                long_values_come_back
+                express_values_come_back
+            }
+            sweep {
+                it_deletes_only_what_is_over
+                it_is_bounded_and_comes_to_an_end
+                it_spares_tombstones_until_their_time
+            }
+            scan {
+                it_lists_exactly_the_live_sessions
+                it_says_how_long_each_session_lives
+                it_is_complete_under_concurrent_writes
+                it_lists_its_own_namespace_alone
+                a_foreign_cursor_does_no_harm
+            }
+            model {
+                random_sequences_agree_with_the_model
             }
         }
     };

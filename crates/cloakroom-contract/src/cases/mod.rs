@@ -2,5 +2,14 @@
 //! names the incident.
 
 pub(crate) mod basic;
+pub(crate) mod cancel;
+pub(crate) mod durability;
 pub(crate) mod expiry;
+pub(crate) mod faults;
+pub(crate) mod linear;
+pub(crate) mod model;
 pub(crate) mod races;
+pub(crate) mod rotation;
+pub(crate) mod scan;
+pub(crate) mod sweep;
+pub(crate) mod wire;

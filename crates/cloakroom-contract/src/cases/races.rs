@@ -3,6 +3,8 @@
 //! Every round starts its callers at a barrier, on several threads. There are up to a thousand rounds, fewer where the
 //! store is slow; what a round shows does not depend on how many there are.
 
+pub(crate) use super::linear::histories_are_linearizable;
+
 use std::{
     future::Future,
     sync::Arc,
