@@ -4,7 +4,9 @@
 
 mod client;
 mod commits;
+mod outage;
 mod races;
+mod responses;
 mod troubled;
 
 use std::time::Duration;
