@@ -4,6 +4,8 @@
 
 mod client;
 mod commits;
+mod cookies;
+mod layers;
 mod outage;
 mod races;
 mod responses;
