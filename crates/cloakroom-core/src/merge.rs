@@ -118,6 +118,9 @@ fn merge(
     if let Some(lifetime) = view.lifetime_change {
         merged.set_lifetime(lifetime);
     }
+    if view.ends_change.is_some() {
+        merged.set_ends(view.ends_change);
+    }
     if let Some(identity) = view.sign_in_stamp() {
         merged.set_identity(identity);
         merged.set_ends(view.record.ends());

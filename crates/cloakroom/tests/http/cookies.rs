@@ -32,13 +32,32 @@ fn routes() -> Router {
         )
         .route(
             "/remember",
+            get(async |session: Session| remember(&session, Lifetime::idle(MONTH))),
+        )
+        .route(
+            "/remember-for-a-year",
+            get(async |session: Session| {
+                remember(&session, Lifetime::idle(MONTH).absolute(MONTH * 12))
+            }),
+        )
+        .route(
+            "/left",
             get(async |session: Session| {
                 session
-                    .set_lifetime(Duration::from_secs(30 * 86_400))
-                    .map_err(SessionError)
+                    .expires_in()
+                    .unwrap()
+                    .as_secs_f64()
+                    .round()
+                    .to_string()
             }),
         )
         .route("/caching/{how}", get(caching))
+}
+
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
+fn remember(session: &Session, lifetime: Lifetime) -> Result<(), SessionError> {
+    Ok(session.set_lifetime(lifetime)?)
 }
 
 async fn caching(
@@ -204,26 +223,33 @@ async fn r24_r25_what_sets_a_cookie_is_not_cached_and_what_read_one_varies() {
     );
 }
 
-/// es#275, es#564: "remember me" lasts.
+/// es#275, es#564: "remember me" lasts, in the browser and in the store.
 #[tokio::test]
 async fn a_lifetime_of_its_own_is_sent_kept_and_renewed() {
     let client = client(article(MemoryStore::new()).rolling(false));
     client.get("/write").await;
+    assert_eq!(client.get("/left").await.body, "60");
     let answer = client.get("/remember").await;
     assert!(answer.set_cookie().is_some(), "the browser is told");
-    settle().await;
-    let other = Router::new()
-        .route(
-            "/",
-            get(async |session: Session| session.expires_in().unwrap().as_secs().to_string()),
-        )
-        .layer(article(MemoryStore::new()).build().unwrap());
-    drop(other);
-    for _ in 0..2 {
-        let raw = client.get("/raw-cookie").await;
-        drop(raw);
+    for _ in 0..3 {
+        settle().await;
+        assert_eq!(client.get("/left").await.body, MONTH.as_secs().to_string());
     }
-    assert_eq!(client.get("/read").await.body, "1");
+    // The layer's absolute lifetime is not to be overlooked.
+    let client = self::client(safe(MemoryStore::new()));
+    client.get("/write").await;
+    assert_eq!(
+        client.get("/remember").await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert!(
+        client
+            .get("/remember-for-a-year")
+            .await
+            .set_cookie()
+            .is_some()
+    );
+    assert_eq!(client.get("/left").await.body, MONTH.as_secs().to_string());
 }
 
 fn behind(layer: SessionLayerBuilder, peer: &str, forwarded: Option<&'static str>) -> Client {
