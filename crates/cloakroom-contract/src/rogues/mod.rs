@@ -5,6 +5,7 @@
 //! a race, the rogue waits in the middle, so that the race is there every time.
 
 mod optional;
+mod rules;
 mod store;
 
 use std::sync::{
@@ -210,7 +211,8 @@ rogues! {
 /// The cases that no rogue shows to work, with the reason.
 pub const WITHOUT_ROGUE: &[(&str, &str)] = &[(
     "durability::acknowledged_survives_a_killed_process",
-    "the rogues live in this process's memory and cannot outlive a killed one",
+    "the rogues live in this process's memory and cannot outlive a killed one; tests/killed_process.rs has a store in a \
+     file that acknowledges before it writes",
 )];
 
 #[async_trait]

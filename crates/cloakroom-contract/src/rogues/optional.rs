@@ -8,7 +8,7 @@ use cloakroom_core::{
     store::{Scan, ScanPage, Sweep},
 };
 
-use super::{Rogue, RogueStore};
+use super::{Rogue, RogueStore, rules::LONG_AGO};
 use crate::reference::{Entry, current};
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Scan for RogueStore {
     async fn scan(&self, cursor: Option<String>, limit: usize) -> Result<ScanPage, Error> {
         let page = match self.rogue {
             Rogue::ScanByOffset | Rogue::ScanPanics => self.by_offset(cursor, limit).await,
-            Rogue::ScanListsExpired => self.with_expired(cursor).await,
+            Rogue::ScanListsExpired => self.with_expired(cursor, limit).await,
             Rogue::ScanKnowsNoLimit => self.inner.scan(cursor, usize::MAX).await,
             Rogue::ScanSkips => self.with_a_gap(cursor, limit).await,
             Rogue::ScanWithoutTime => self.inner.scan(cursor, limit).await.map(|mut page| {
@@ -89,22 +89,24 @@ impl RogueStore {
         Ok(ScanPage { next, ..page })
     }
 
-    async fn with_expired(&self, cursor: Option<String>) -> Result<ScanPage, Error> {
-        if cursor.is_some() {
-            return Ok(ScanPage::default());
-        }
-        let sessions = self.inner.step(false, |entries, _| {
-            let long_ago = Timestamp::from_millis(i64::MIN);
-            let all = entries.iter();
-            all.filter_map(|(id, entry)| match current(Some(entry), long_ago) {
-                Loaded::Live(stored) => Some((id.clone(), stored)),
-                _ => None,
-            })
-            .collect()
+    async fn with_expired(&self, cursor: Option<String>, limit: usize) -> Result<ScanPage, Error> {
+        let after = cursor.as_deref().and_then(SessionId::parse);
+        let all = self.inner.step(false, |entries, _| {
+            let later = entries.iter().filter(|(id, _)| Some(*id) > after.as_ref());
+            later
+                .filter_map(|(id, entry)| match current(Some(entry), LONG_AGO) {
+                    Loaded::Live(stored) => Some((id.clone(), stored)),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
         });
+        let mut sessions = all.await?;
+        let more = sessions.len() > limit.max(1);
+        sessions.truncate(limit.max(1));
+        let last = sessions.last().map(|(id, _)| id.as_str().to_owned());
         Ok(ScanPage {
-            sessions: sessions.await?,
-            next: None,
+            sessions,
+            next: last.filter(|_| more),
         })
     }
 }

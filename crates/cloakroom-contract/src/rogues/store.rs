@@ -1,7 +1,7 @@
 //! The five calls, each with the bugs that it can have.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -12,20 +12,16 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloakroom_core::{
-    Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Timestamp,
-    store::TOMBSTONE_TTL,
-};
+use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store};
 use tokio::task::yield_now;
 
-use super::Rogue;
-use crate::reference::{Entry, ReferenceStore, current, session, tombstone};
+use super::{
+    Rogue,
+    rules::{Entries, bury, takes, unswept},
+};
+use crate::reference::{Entry, ReferenceStore, current, session};
 
-/// Before every session's end: at this moment nothing has expired.
-const LONG_AGO: Timestamp = Timestamp::from_millis(i64::MIN);
 const HOUR: Duration = Duration::from_secs(60 * 60);
-
-type Entries = BTreeMap<SessionId, Entry>;
 
 /// The reference store with one bug.
 pub struct RogueStore {
@@ -55,11 +51,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Long enough for every other caller of a race to come as far.
 async fn meanwhile() {
     tokio::time::sleep(Duration::from_millis(3)).await;
-}
-
-/// What is there, expired or not.
-fn unswept(entries: &Entries, id: &SessionId) -> Loaded {
-    current(entries.get(id), LONG_AGO)
 }
 
 impl RogueStore {
@@ -409,63 +400,6 @@ impl RogueStore {
             }
         }
     }
-}
-
-/// Whether a rogue takes `base` for the stored bytes.
-fn takes(rogue: Rogue, stored: &[u8], base: &[u8]) -> bool {
-    let text = |bytes: &[u8]| {
-        String::from_utf8_lossy(bytes)
-            .trim()
-            .to_ascii_lowercase()
-            .into_bytes()
-    };
-    match rogue {
-        Rogue::ReplaceIgnoresBase => true,
-        Rogue::ReplaceComparesText => text(stored) == text(base),
-        _ => stored == base,
-    }
-}
-
-/// `end` in one step.
-fn bury(
-    rogue: Rogue,
-    entries: &mut Entries,
-    id: &SessionId,
-    reason: EndReason,
-    now: Timestamp,
-) -> bool {
-    let before = current(entries.get(id), now);
-    let was_live = match rogue {
-        Rogue::EndCountsExpired => matches!(unswept(entries, id), Loaded::Live(_)),
-        _ => matches!(before, Loaded::Live(_)),
-    };
-    let stands = match (rogue, &before) {
-        (Rogue::FirstReasonStays, Loaded::Ended(_)) => true,
-        (Rogue::LastReasonStays, _) => false,
-        (_, Loaded::Ended(said)) => *said == EndReason::Destroyed || reason == EndReason::Rotated,
-        _ => false,
-    };
-    let mut stone = tombstone(reason, now);
-    if let Entry::Tombstone { until, .. } = &mut stone {
-        match rogue {
-            Rogue::TombstoneStays => *until = now.saturating_add(TOMBSTONE_TTL * 1000),
-            Rogue::TombstoneInheritsTime => {
-                *until = entries.get(id).map_or(*until, Entry::until);
-            }
-            _ => {}
-        }
-    }
-    match rogue {
-        _ if stands => {}
-        Rogue::EndLeavesNothing => {
-            entries.remove(id);
-        }
-        Rogue::EndNeedsLive if !was_live => {}
-        _ => {
-            entries.insert(id.clone(), stone);
-        }
-    }
-    was_live
 }
 
 #[async_trait]
