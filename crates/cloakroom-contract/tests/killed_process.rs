@@ -1,9 +1,9 @@
 //! The case that kills a process, shown on a store in a file: it passes the one that writes before it acknowledges and
-//! catches the one that writes when its buffer is full.
+//! catches the one that writes when it is closed.
 
 use std::{
     env, fs,
-    io::{BufWriter, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
@@ -30,6 +30,25 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+/// Writes everything when it is dropped, which a killed process does not get to.
+struct AtTheEnd(Vec<u8>, fs::File);
+
+impl Write for AtTheEnd {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        let _ = self.1.write_all(&self.0);
     }
 }
 
@@ -77,7 +96,7 @@ impl Log {
             .open(path)
             .unwrap();
         let file: Box<dyn Write + Send> = if buffered {
-            Box::new(BufWriter::new(file))
+            Box::new(AtTheEnd(Vec::new(), file))
         } else {
             Box::new(file)
         };
