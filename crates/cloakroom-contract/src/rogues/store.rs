@@ -12,7 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store};
+use cloakroom_core::{
+    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+};
 use tokio::task::yield_now;
 
 use super::{
@@ -439,5 +441,10 @@ impl Store for RogueStore {
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         let was_live = self.finish(&self.key(id), reason).await;
         self.heard(was_live, false)
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let retired = self.inner.retire(&self.key(id), base).await;
+        self.heard(retired, Retired::Gone)
     }
 }
