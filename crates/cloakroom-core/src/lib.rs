@@ -9,6 +9,7 @@
 //! - [`ticket`]: `s:<id>.<mac>`, signed and verified as Node's cookie-signature does.
 //! - [`keyring`]: several secrets; the first signs, all verify.
 //! - [`cookie`]: the `Cookie` header in, the `Set-Cookie` header out.
+//! - [`json`]: JSON objects whose values stay text.
 //! - [`record`]: the stored value, an ordered list of names with raw JSON each, byte-exact where untouched.
 //! - [`policy`]: lifetimes and the options that say when to save, renew and send the cookie.
 //! - [`session`]: one request's view of its session and the log of its changes.
@@ -18,12 +19,24 @@
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
+pub mod cookie;
 pub mod error;
 pub mod id;
+pub mod json;
+pub mod keyring;
+pub mod merge;
+pub mod plan;
+pub mod policy;
+pub mod record;
+pub mod session;
 pub mod store;
+pub mod ticket;
 pub mod time;
 
+pub use cookie::{CookieOptions, Priority, SameSite, Secure};
 pub use error::{Error, ErrorKind};
 pub use id::SessionId;
-pub use store::{Created, EndReason, Loaded, Replaced, Store, Stored};
+pub use keyring::Secrets;
+pub use policy::{Lifetime, Policy, Unset};
+pub use store::{Created, EndReason, Loaded, Replaced, Retired, Store, Stored};
 pub use time::{Clock, Timestamp};

@@ -10,7 +10,7 @@
 //! 1. A session is **live** from a successful `create` until it is ended or its time is over. `load`, `replace` and
 //!    `renew` see only live sessions; whether an expired one was swept yet cannot be observed.
 //! 2. The bytes are returned exactly as they were given: empty, with NUL, not UTF-8, of any length the store allows.
-//! 3. `replace` and `create` are atomic: of several at once on one id with the same base, one wins.
+//! 3. `create`, `replace` and `retire` are atomic: of several at once on one id with the same base, one wins.
 //! 4. `renew` moves the end of a session's time and nothing else. It never carries data and never revives.
 //! 5. `end` leaves a tombstone for [`TOMBSTONE_TTL`]. While it stands, `load` answers [`Loaded::Ended`] and no operation
 //!    makes the session live again. A session that expired leaves none: it is [`Loaded::Missing`].
@@ -93,6 +93,17 @@ pub enum Replaced {
     Gone,
 }
 
+/// What [`Store::retire`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// The session has ended; a tombstone says that it was rotated.
+    Retired,
+    /// Another request was first; nothing was changed. Here is what the store holds now.
+    Changed(Stored),
+    /// The session is not live: nothing was changed.
+    Gone,
+}
+
 /// A place that keeps sessions. See the [module's documentation](self) for the law.
 ///
 /// No method has a default body: a wrapper that forgets one must not compile. The trait is usable as `Arc<dyn Store>`,
@@ -121,6 +132,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Ends a session and leaves a tombstone that says why, whether it was live or not; the answer says if it was. Where
     /// a tombstone stands already it is kept, reason included, except that `Destroyed` replaces `Rotated`.
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error>;
+
+    /// Ends a session because it goes on under another id, only while it is live and its bytes equal `base`. What another
+    /// request committed after the new session was written is not lost with the old one.
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error>;
 }
 
 #[async_trait]
@@ -149,6 +164,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         (**self).end(id, reason).await
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        (**self).retire(id, base).await
     }
 }
 

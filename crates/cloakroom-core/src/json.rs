@@ -1,0 +1,431 @@
+//! Raw JSON text: objects whose values are carried as text and decoded only when asked for.
+//!
+//! JSON that JavaScript writes is not always JSON that Rust reads into values: lone surrogates, nesting beyond 127,
+//! numbers that lose digits. Text that is only carried along loses nothing.
+
+use std::{fmt, str};
+
+use bytes::Bytes;
+use serde::{
+    Deserializer as _,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use crate::{Error, ErrorKind};
+
+/// The largest integer that JavaScript's numbers hold exactly (`Number.MAX_SAFE_INTEGER`), as text.
+const MAX_SAFE_INTEGER: &str = "9007199254740991";
+
+/// One JSON value as text, valid JSON and UTF-8, without white space around it. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Raw(Bytes);
+
+impl Raw {
+    /// Writes `value` as JSON.
+    ///
+    /// # Errors
+    ///
+    /// serde_json's, if it cannot write the value, for instance a map whose keys are not strings.
+    pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_vec(value).map(|text| Self(text.into()))
+    }
+
+    /// JSON `null`.
+    #[must_use]
+    pub const fn null() -> Self {
+        Self(Bytes::from_static(b"null"))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The text's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never: every JSON value has text.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the text as a `T`.
+    ///
+    /// # Errors
+    ///
+    /// serde_json's, when the text is not a `T`.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.0)
+    }
+
+    /// How deep arrays and objects are nested in it: 0 for a number, 1 for `[]`.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        for byte in outside_strings(&self.0) {
+            match byte {
+                b'[' | b'{' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest
+    }
+
+    /// Whether it holds, at any depth, an integer that JavaScript would round (beyond 2^53 - 1 either way).
+    #[must_use]
+    pub fn has_unsafe_integer(&self) -> bool {
+        let mut digits = 0;
+        let mut number = String::new();
+        let mut plain = true;
+        for byte in outside_strings(&self.0).chain([b',']) {
+            match byte {
+                b'0'..=b'9' => {
+                    digits += 1;
+                    number.push(char::from(byte));
+                }
+                b'.' | b'e' | b'E' | b'+' if digits > 0 => plain = false,
+                b'-' => {}
+                _ => {
+                    if plain && digits > 0 && is_unsafe(&number) {
+                        return true;
+                    }
+                    digits = 0;
+                    plain = true;
+                    number.clear();
+                }
+            }
+        }
+        false
+    }
+}
+
+fn is_unsafe(digits: &str) -> bool {
+    let longer = digits.len() > MAX_SAFE_INTEGER.len();
+    longer || (digits.len() == MAX_SAFE_INTEGER.len() && digits > MAX_SAFE_INTEGER)
+}
+
+/// The bytes of JSON text that are not inside strings.
+fn outside_strings(text: &[u8]) -> impl Iterator<Item = u8> {
+    let (mut inside, mut escaped) = (false, false);
+    text.iter().copied().filter(move |&byte| {
+        if !inside {
+            inside = byte == b'"';
+            return !inside;
+        }
+        if escaped {
+            escaped = false;
+        } else if byte == b'\\' {
+            escaped = true;
+        } else if byte == b'"' {
+            inside = false;
+        }
+        false
+    })
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Raw({} bytes)", self.0.len())
+    }
+}
+
+/// A JSON object in the order of its text, names and values as raw text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawObject {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    /// The name as JSON text, quotes and escapes included.
+    name: Raw,
+    value: Raw,
+}
+
+impl Entry {
+    fn is_named(&self, name: &str) -> bool {
+        let text = self.name.as_str();
+        let inner = text
+            .get(1..text.len().saturating_sub(1))
+            .unwrap_or_default();
+        if inner.contains('\\') {
+            self.name
+                .read::<String>()
+                .is_ok_and(|decoded| decoded == name)
+        } else {
+            inner == name
+        }
+    }
+}
+
+impl RawObject {
+    /// An object without entries.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+        }
+    }
+
+    /// Reads an object; names and values share the memory of `source`. A name that stands twice counts once, with its
+    /// last value at its first place, as `JSON.parse` has it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Corrupt`] for anything that is not a JSON object in UTF-8, [`ErrorKind::TooLarge`] for more than
+    /// `max_names` names.
+    pub fn parse(source: &Bytes, max_names: usize) -> Result<Self, Error> {
+        let corrupt = |what: &str| {
+            Error::new(
+                ErrorKind::Corrupt,
+                format!("the stored session is {what}, not a JSON object"),
+            )
+        };
+        let text = str::from_utf8(source).map_err(|_| corrupt("not UTF-8"))?;
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let pairs = reader
+            .deserialize_map(Pairs { max_names })
+            .and_then(|pairs| reader.end().map(|()| pairs))
+            .map_err(|_| corrupt("not readable"))?;
+        if pairs.len() > max_names {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the stored session has more than {max_names} names"),
+            ));
+        }
+        let slice = |raw: &RawValue| Raw(source.slice_ref(raw.get().as_bytes()));
+        let mut object = Self {
+            entries: Vec::with_capacity(pairs.len() + 1),
+        };
+        for (name, value) in pairs {
+            object.put(slice(name), slice(value));
+        }
+        Ok(object)
+    }
+
+    fn put(&mut self, name: Raw, value: Raw) {
+        match self.entries.iter_mut().find(|entry| entry.name == name) {
+            Some(entry) => entry.value = value,
+            None => self.entries.push(Entry { name, value }),
+        }
+    }
+
+    /// The value of `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Raw> {
+        let entry = self.entries.iter().rev().find(|entry| entry.is_named(name));
+        entry.map(|entry| &entry.value)
+    }
+
+    /// Gives `name` a value, in place if it is there and last if it is new.
+    pub fn set(&mut self, name: &str, value: Raw) {
+        match self
+            .entries
+            .iter_mut()
+            .rev()
+            .find(|entry| entry.is_named(name))
+        {
+            Some(entry) => entry.value = value,
+            None => self.entries.push(Entry {
+                name: quoted(name),
+                value,
+            }),
+        }
+    }
+
+    /// Gives `name` a value, first if it is new.
+    pub fn set_first(&mut self, name: &str, value: Raw) {
+        if self.get(name).is_some() {
+            self.set(name, value);
+        } else {
+            let name = quoted(name);
+            self.entries.insert(0, Entry { name, value });
+        }
+    }
+
+    /// Takes `name` away and says what it was.
+    pub fn remove(&mut self, name: &str) -> Option<Raw> {
+        let mut removed = None;
+        self.entries.retain_mut(|entry| {
+            let hit = entry.is_named(name);
+            if hit {
+                removed = Some(entry.value.clone());
+            }
+            !hit
+        });
+        removed
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The names that can be read, in order, with their values. A name with a lone surrogate is carried along and not
+    /// listed.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &Raw)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| Some((entry.name.read().ok()?, &entry.value)))
+    }
+
+    /// The length of [`RawObject::to_bytes`].
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        let entries = self.entries.iter();
+        let inner: usize = entries.map(|e| e.name.len() + e.value.len() + 2).sum();
+        // Braces, and one comma less than there are entries.
+        inner.saturating_sub(1) + 2
+    }
+
+    /// The object as JSON text, names and values to the byte as they came.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut text = Vec::with_capacity(self.byte_len());
+        text.push(b'{');
+        for (index, entry) in self.entries.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            text.extend_from_slice(&entry.name.0);
+            text.push(b':');
+            text.extend_from_slice(&entry.value.0);
+        }
+        text.push(b'}');
+        text.into()
+    }
+
+    /// The object as one raw value.
+    #[must_use]
+    pub fn to_raw(&self) -> Raw {
+        Raw(self.to_bytes())
+    }
+
+    /// Reads a raw value as an object; `None` if it is another kind of value.
+    #[must_use]
+    pub fn from_raw(raw: &Raw, max_names: usize) -> Option<Self> {
+        Self::parse(&raw.0, max_names).ok()
+    }
+}
+
+fn quoted(name: &str) -> Raw {
+    // Writing a string as JSON cannot fail.
+    Raw::of(name).unwrap_or_else(|_| Raw::null())
+}
+
+struct Pairs {
+    max_names: usize,
+}
+
+impl<'de> Visitor<'de> for Pairs {
+    type Value = Vec<(&'de RawValue, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            // One too many is enough for the caller to refuse; the rest is read and dropped.
+            if pairs.len() <= self.max_names {
+                pairs.push(pair);
+            }
+        }
+        Ok(pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(text: &str) -> RawObject {
+        RawObject::parse(&Bytes::copy_from_slice(text.as_bytes()), 100).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_changed_goes_back_byte_for_byte() {
+        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+        let text = format!(
+            r#"{{"a":[],"b":1.0,"c":9007199254740993,"d":"\/","e":"\ud83d","f":{deep},"g":1e400,"\ud83d":1,"日":"本"}}"#
+        );
+        let mut object = object(&text);
+        assert_eq!(object.to_bytes(), text);
+        object.set("b", Raw::of(&2).unwrap());
+        assert_eq!(object.to_bytes(), text.replace("1.0", "2"));
+        assert_eq!(object.get("f").unwrap().depth(), 200);
+        assert_eq!(object.get("日").unwrap().as_str(), "\"本\"");
+    }
+
+    #[test]
+    fn names_are_compared_decoded() {
+        let object = object(r#"{"\u0061":1}"#);
+        assert_eq!(object.get("a").unwrap().as_str(), "1");
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_has_its_last_value_as_json_parse_has_it() {
+        let object = object(r#"{"a":1,"b":2,"a":3}"#);
+        assert_eq!(object.to_bytes(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn what_is_no_object_is_corrupt() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "5",
+            "\"s\"",
+            "{bad",
+            "{} x",
+            "TOMBSTONE",
+            "{\"a\":1,}",
+        ] {
+            let error =
+                RawObject::parse(&Bytes::copy_from_slice(text.as_bytes()), 100).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
+        }
+        let error = RawObject::parse(&Bytes::from_static(b"{\"a\":\"\xff\"}"), 100).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        let error = RawObject::parse(&Bytes::from_static(b"{\"a\":1,\"b\":2}"), 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn integers_that_javascript_rounds_are_found_at_any_depth() {
+        for (text, expected) in [
+            ("9007199254740991", false),
+            ("-9007199254740991", false),
+            ("9007199254740992", true),
+            ("-9007199254740993", true),
+            ("[1,{\"a\":18446744073709551615}]", true),
+            ("\"18446744073709551615\"", false),
+            ("{\"18446744073709551615\":1}", false),
+            ("9007199254740993.5", false),
+            ("1e300", false),
+            ("[1,2,3]", false),
+        ] {
+            let raw = Raw(Bytes::copy_from_slice(text.as_bytes()));
+            assert_eq!(raw.has_unsafe_integer(), expected, "{text}");
+        }
+    }
+}

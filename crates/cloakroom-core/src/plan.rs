@@ -1,0 +1,300 @@
+//! What to do with the store and with the cookie: a pure function of the request's view, the policy and the time.
+//!
+//! Every rule of when to save, renew, set or clear is here and nowhere else. The rules are express-session's
+//! (`shouldSave`, `shouldTouch`, `shouldSetCookie`), measured as 64 rows that a test holds this function against, with
+//! these differences: destroying clears the cookie; a ticket signed with an old secret is sent again; a lifetime changed
+//! for one session persists; an ended id never gets a cookie that could replace a newer one; and `cookie.expires` is
+//! written anew when half of the lifetime has passed, so that a Node peer's `save()` does not delete the session.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    EndReason, SessionId, Timestamp,
+    policy::{Policy, Times, Unset},
+    record::Record,
+    session::{Ending, Existing, NewReason, Origin, View},
+};
+
+/// A store operation, a cookie operation, and what they say about the request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What to ask of the store.
+    pub store: StoreOp,
+    /// What to tell the browser once the store has done it.
+    pub cookie: CookieOp,
+    /// The application asked for it: the response must not succeed without it. Otherwise it is housekeeping.
+    pub essential: bool,
+    /// The application changed something that is not going to be saved, because the session had ended before.
+    pub dropped: bool,
+}
+
+/// What to ask of the store.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreOp {
+    /// Nothing.
+    None,
+    /// Make a session exist.
+    Create(Write),
+    /// Write in place of the view's base.
+    Replace(Write),
+    /// Give the session a new time to live.
+    Renew {
+        /// The session.
+        id: SessionId,
+        /// The new time to live.
+        ttl: Duration,
+    },
+    /// Create a session under the fresh id, then retire the old id.
+    Rotate {
+        /// The new session.
+        write: Write,
+        /// The id that ends.
+        old: SessionId,
+        /// A sign-in: goes on even if the old session is gone.
+        grant: bool,
+    },
+    /// End the session.
+    End {
+        /// The session.
+        id: SessionId,
+    },
+}
+
+impl StoreOp {
+    /// The time to live that the operation gives the session.
+    #[must_use]
+    pub fn ttl(&self) -> Option<Duration> {
+        match self {
+            Self::None | Self::End { .. } => None,
+            Self::Renew { ttl, .. } => Some(*ttl),
+            Self::Create(write) | Self::Replace(write) | Self::Rotate { write, .. } => {
+                Some(write.ttl)
+            }
+        }
+    }
+}
+
+/// A value to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    /// Under which id.
+    pub id: SessionId,
+    /// The record with its dates written.
+    pub record: Record,
+    /// The record's bytes.
+    pub value: Bytes,
+    /// For how long.
+    pub ttl: Duration,
+}
+
+/// What to tell the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieOp {
+    /// Nothing: whatever cookie it has stays.
+    Keep,
+    /// Set the ticket of this id.
+    Set {
+        /// The session.
+        id: SessionId,
+        /// `Expires`; `None` for a cookie that the browser keeps while it runs.
+        expires: Option<Timestamp>,
+    },
+    /// Remove the cookie.
+    Remove,
+}
+
+/// Decides. See the [module's documentation](self).
+#[must_use]
+pub fn plan(view: &View, policy: &Policy, now: Timestamp) -> Plan {
+    match view.origin() {
+        Origin::New(reason) => plan_new(view, *reason, policy, now),
+        Origin::Existing(existing) => plan_existing(view, existing, policy, now),
+    }
+}
+
+const NOTHING: Plan = Plan {
+    store: StoreOp::None,
+    cookie: CookieOp::Keep,
+    essential: false,
+    dropped: false,
+};
+
+fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> Plan {
+    let modified = view.is_modified();
+    if let Some(ending) = view.ending() {
+        // The browser may have a cookie that is good for nothing; after an end elsewhere it may have a newer one.
+        let stale = matches!(reason, NewReason::Unknown | NewReason::Unreadable);
+        let clear = stale && (ending == Ending::Destroyed || policy.unset == Unset::Destroy);
+        return Plan {
+            cookie: if clear {
+                CookieOp::Remove
+            } else {
+                CookieOp::Keep
+            },
+            ..NOTHING
+        };
+    }
+    let save = match reason {
+        // Another response has brought, or is about to bring, the new cookie; only a fresh grant may replace it.
+        NewReason::Ended(EndReason::Rotated) => view.signs_in(),
+        NewReason::Ended(EndReason::Destroyed) => modified,
+        _ => modified || policy.save_uninitialized,
+    };
+    if !save {
+        return Plan {
+            dropped: modified,
+            ..NOTHING
+        };
+    }
+    let mut record = view.record.clone();
+    stamp(&mut record, policy, now);
+    let times = policy.times(&record, now);
+    let write = write(view.fresh_id(), record, &times, times.ttl);
+    Plan {
+        store: StoreOp::Create(write),
+        cookie: set(view.fresh_id(), &times),
+        essential: modified,
+        dropped: false,
+    }
+}
+
+fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timestamp) -> Plan {
+    match view.ending() {
+        Some(Ending::Unset) if policy.unset == Unset::Keep => return NOTHING,
+        Some(_) => {
+            return Plan {
+                store: StoreOp::End {
+                    id: existing.id.clone(),
+                },
+                cookie: CookieOp::Remove,
+                essential: true,
+                dropped: false,
+            };
+        }
+        None => {}
+    }
+
+    let mut record = view.record.clone();
+    // One from before the absolute lifetime was configured, or from a Node peer, gets its end now.
+    let stamped = stamp(&mut record, policy, now);
+    let times = policy.times(&record, now);
+
+    if view.is_rotated() {
+        return Plan {
+            store: StoreOp::Rotate {
+                write: write(view.fresh_id(), record, &times, times.ttl),
+                old: existing.id.clone(),
+                grant: view.signs_in(),
+            },
+            cookie: set(view.fresh_id(), &times),
+            essential: true,
+            dropped: false,
+        };
+    }
+
+    let modified = view.is_modified();
+    if view.is_settled() && !modified {
+        return NOTHING;
+    }
+    let lifetime_changed = view.lifetime_change.is_some();
+    let silent = view.is_silent() && !lifetime_changed;
+    let remaining = existing.remaining.filter(|_| silent);
+    let ttl = remaining.unwrap_or(times.ttl);
+    let times = match remaining {
+        Some(remaining) => cut(times, remaining, now),
+        None => times,
+    };
+
+    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times, now)));
+    let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
+    let store = if modified || policy.resave && !silent || stale {
+        StoreOp::Replace(write(&existing.id, record, &times, ttl))
+    } else if renew {
+        StoreOp::Renew {
+            id: existing.id.clone(),
+            ttl,
+        }
+    } else {
+        StoreOp::None
+    };
+
+    let renews = !silent && store != StoreOp::None;
+    let send = existing.resign
+        || policy.rolling && renews
+        || lifetime_changed
+        || modified && !silent && times.cookie_expires.is_some();
+    Plan {
+        store,
+        cookie: if send {
+            set(&existing.id, &times)
+        } else {
+            CookieOp::Keep
+        },
+        essential: modified,
+        dropped: false,
+    }
+}
+
+/// Gives a record without an absolute end the one that the policy asks for.
+fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
+    match policy.absolute_end(now) {
+        Some(ends) if record.ends().is_none() => {
+            record.set_ends(Some(ends));
+            true
+        }
+        _ => false,
+    }
+}
+
+fn write(id: &SessionId, mut record: Record, times: &Times, ttl: Duration) -> Write {
+    record.set_expires(times.expires);
+    Write {
+        id: id.clone(),
+        value: record.to_bytes(),
+        record,
+        ttl,
+    }
+}
+
+fn set(id: &SessionId, times: &Times) -> CookieOp {
+    CookieOp::Set {
+        id: id.clone(),
+        expires: times.cookie_expires,
+    }
+}
+
+/// The same times for a session that is not renewed: it ends when it ends.
+fn cut(times: Times, remaining: Duration, now: Timestamp) -> Times {
+    let end = now.saturating_add(remaining);
+    Times {
+        ttl: remaining,
+        expires: times.expires.map(|_| end),
+        cookie_expires: times.cookie_expires.map(|latest| latest.min(end)),
+        ..times
+    }
+}
+
+/// Whether more than half of the lifetime has passed since `cookie.expires` was written.
+fn is_stale(record: &Record, times: &Times, now: Timestamp) -> bool {
+    match (record.expires(), times.expires) {
+        (Some(written), Some(_)) => written.saturating_since(now) < times.ttl / 2,
+        // A lifetime without a date: written by somebody who did not know.
+        (None, Some(_)) => true,
+        (_, None) => false,
+    }
+}
+
+/// Whether the share `renew_after` of the lifetime has passed since the last renewal.
+fn is_due(remaining: Option<Duration>, times: &Times, renew_after: f64) -> bool {
+    match remaining {
+        // Kept for ever, or for longer than it should be: the time to live must be set.
+        None => true,
+        Some(remaining) if remaining > times.ttl => true,
+        Some(remaining) => {
+            let passed = times.ttl.saturating_sub(remaining);
+            passed >= times.ttl.mul_f64(renew_after)
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Carries a plan out: compare-and-set, merge and again where another request was first.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use cloakroom_core::{
+    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, merge,
+    plan::{CookieOp, Plan, StoreOp, Write, plan},
+    session::{Origin, View},
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::{config::Config, load::timed, observe};
+
+/// How often a commit is tried before it is an error.
+const TRIES: u32 = 5;
+
+/// Turns for the commits that have met a conflict: of all those of one session in this process, one at a time goes on.
+/// Without it, of N commits that fail together N - 1 would fail again, and again.
+pub(crate) struct Turns {
+    stripes: Box<[Mutex<()>]>,
+    hasher: RandomState,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self {
+            stripes: (0..256).map(|_| Mutex::new(())).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    async fn of(&self, id: &SessionId) -> MutexGuard<'_, ()> {
+        let hash = self.hasher.hash_one(id);
+        let index = usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0);
+        self.stripes[index].lock().await
+    }
+}
+
+/// How a commit went.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) cookie: CookieOp,
+    pub(crate) fate: Fate,
+}
+
+/// What became of the session.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    /// Nothing was written: there was nothing to write.
+    Unchanged,
+    /// Written.
+    Written(Box<Write>),
+    /// Ended by this request.
+    Ended,
+    /// It had ended before; nothing was written.
+    Gone,
+}
+
+impl Outcome {
+    fn unchanged(cookie: CookieOp) -> Self {
+        Self {
+            cookie,
+            fate: Fate::Unchanged,
+        }
+    }
+
+    fn written(cookie: CookieOp, write: Write) -> Self {
+        Self {
+            cookie,
+            fate: Fate::Written(Box::new(write)),
+        }
+    }
+
+    fn gone() -> Self {
+        Self {
+            cookie: CookieOp::Keep,
+            fate: Fate::Gone,
+        }
+    }
+}
+
+/// Commits a view. `deliverable` says whether a cookie can reach the browser; `essential` comes back as whether the
+/// application asked for what failed.
+pub(crate) async fn commit(
+    config: &Arc<Config>,
+    view: &mut View,
+    deliverable: bool,
+) -> Result<Outcome, Failure> {
+    let mut turn = None;
+    for attempt in 1..=TRIES {
+        let mut planned = plan(view, &config.policy, config.clock.now());
+        if !deliverable && !withhold(&mut planned) {
+            return Ok(Outcome::unchanged(CookieOp::Keep));
+        }
+        if planned.dropped {
+            observe::lost("ended");
+            tracing::debug!("a change is not saved: the session had ended before the request");
+            return Ok(Outcome::gone());
+        }
+        let essential = planned.essential;
+        match step(config, view, planned).await {
+            Ok(Step::Done(outcome)) => return Ok(outcome),
+            Ok(Step::Again) => {}
+            Ok(Step::Conflict(theirs)) => {
+                observe::conflict();
+                merge::rebase(view, theirs, &config.policy, &config.resolver)
+                    .map_err(|error| Failure { error, essential })?;
+                if turn.is_none() {
+                    turn = Some(config.turns.of(view.id()).await);
+                } else {
+                    tokio::time::sleep(jitter(config, attempt)).await;
+                }
+            }
+            Err(error) => return Err(Failure { error, essential }),
+        }
+    }
+    let essential = plan(view, &config.policy, config.clock.now()).essential;
+    Err(Failure {
+        error: Error::new(
+            ErrorKind::Conflict,
+            format!(
+                "other requests changed the session {TRIES} times while this one tried to; the change was not saved"
+            ),
+        ),
+        essential,
+    })
+}
+
+/// A commit that failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// The application asked for it; otherwise it was housekeeping.
+    pub(crate) essential: bool,
+}
+
+enum Step {
+    Done(Outcome),
+    Conflict(cloakroom_core::Stored),
+    Again,
+}
+
+async fn step(config: &Arc<Config>, view: &mut View, planned: Plan) -> Result<Step, Error> {
+    let cookie = planned.cookie;
+    match planned.store {
+        StoreOp::None => Ok(Step::Done(Outcome::unchanged(cookie))),
+        StoreOp::Renew { id, ttl } => {
+            renew(config, id, ttl);
+            Ok(Step::Done(Outcome::unchanged(cookie)))
+        }
+        StoreOp::End { id } => {
+            let ended = timed(config, "end", config.store.end(&id, EndReason::Destroyed)).await;
+            observe::commit("end", if ended.is_ok() { "done" } else { "error" });
+            ended?;
+            Ok(Step::Done(Outcome {
+                cookie,
+                fate: Fate::Ended,
+            }))
+        }
+        StoreOp::Create(write) => create(config, view, write, cookie).await,
+        StoreOp::Replace(write) => replace(config, view, write, cookie).await,
+        StoreOp::Rotate { write, old, grant } => {
+            rotate(config, view, write, &old, grant, cookie).await
+        }
+    }
+}
+
+async fn create(
+    config: &Config,
+    view: &mut View,
+    write: Write,
+    cookie: CookieOp,
+) -> Result<Step, Error> {
+    let created = make(config, &write).await;
+    match &created {
+        Ok(Created::Created) => observe::commit("create", "done"),
+        Ok(Created::Taken) => {}
+        Err(_) => observe::commit("create", "error"),
+    }
+    match created? {
+        Created::Created => Ok(Step::Done(Outcome::written(cookie, write))),
+        Created::Taken => {
+            view.redraw(config.fresh_id()?);
+            Ok(Step::Again)
+        }
+    }
+}
+
+/// Creates; after an unknown outcome, looks whether it happened.
+async fn make(config: &Config, write: &Write) -> Result<Created, Error> {
+    let (id, value) = (&write.id, &write.value);
+    let call = config.store.create(id, value.clone(), write.ttl);
+    match timed(config, "create", call).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            match timed(config, "load", config.store.load(id)).await {
+                Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Created::Created),
+                _ => Err(error),
+            }
+        }
+        answer => answer,
+    }
+}
+
+async fn replace(
+    config: &Config,
+    view: &View,
+    write: Write,
+    cookie: CookieOp,
+) -> Result<Step, Error> {
+    let Origin::Existing(existing) = view.origin() else {
+        return Ok(Step::Done(Outcome::gone()));
+    };
+    let (id, value) = (&write.id, &write.value);
+    let call = config
+        .store
+        .replace(id, &existing.base, value.clone(), write.ttl);
+    let answer = match timed(config, "replace", call).await {
+        // The outcome is unknown where the connection broke after the command was sent: our own bytes mean success.
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            match timed(config, "load", config.store.load(id)).await {
+                Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Replaced::Replaced),
+                _ => Err(error),
+            }
+        }
+        answer => answer,
+    };
+    match answer {
+        Ok(Replaced::Replaced) => {
+            observe::commit("replace", "done");
+            Ok(Step::Done(Outcome::written(cookie, write)))
+        }
+        Ok(Replaced::Changed(theirs)) => Ok(Step::Conflict(theirs)),
+        Ok(Replaced::Gone) => {
+            observe::commit("replace", "gone");
+            Ok(Step::Done(Outcome::gone()))
+        }
+        Err(error) => {
+            observe::commit("replace", "error");
+            Err(error)
+        }
+    }
+}
+
+/// Creates the new session, then retires the old one. Nobody knows the new id before the response, so whatever fails in
+/// between leaves the visitor with the old session and, at worst, a leftover that nobody can guess and that expires.
+async fn rotate(
+    config: &Config,
+    view: &mut View,
+    write: Write,
+    old: &SessionId,
+    grant: bool,
+    cookie: CookieOp,
+) -> Result<Step, Error> {
+    let Origin::Existing(existing) = view.origin() else {
+        return Ok(Step::Done(Outcome::gone()));
+    };
+    let base = existing.base.clone();
+    match make(config, &write).await {
+        Ok(Created::Created) => {}
+        Ok(Created::Taken) => {
+            view.redraw(config.fresh_id()?);
+            return Ok(Step::Again);
+        }
+        Err(error) => {
+            observe::commit("rotate", "error");
+            return Err(error);
+        }
+    }
+    let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            match timed(config, "load", config.store.load(old)).await {
+                Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
+                _ => Err(error),
+            }
+        }
+        answer => answer,
+    };
+    match answer {
+        Ok(Retired::Retired) => {}
+        // A fresh grant does not depend on the old session.
+        Ok(Retired::Gone) if grant => {}
+        Ok(Retired::Gone) => {
+            discard(config, &write.id).await;
+            observe::commit("rotate", "gone");
+            return Ok(Step::Done(Outcome::gone()));
+        }
+        Ok(Retired::Changed(theirs)) => {
+            discard(config, &write.id).await;
+            view.redraw(config.fresh_id()?);
+            return Ok(Step::Conflict(theirs));
+        }
+        Err(error) => {
+            discard(config, &write.id).await;
+            observe::commit("rotate", "error");
+            return Err(error);
+        }
+    }
+    observe::commit("rotate", "done");
+    Ok(Step::Done(Outcome::written(cookie, write)))
+}
+
+/// Takes back a session whose id nobody has seen. If that fails, it expires by itself.
+async fn discard(config: &Config, id: &SessionId) {
+    let _ = timed(config, "end", config.store.end(id, EndReason::Destroyed)).await;
+}
+
+/// Renews beside the response: nobody waits for it, and a failure is counted and logged.
+fn renew(config: &Arc<Config>, id: SessionId, ttl: Duration) {
+    let Ok(permit) = Arc::clone(&config.renewals).try_acquire_owned() else {
+        observe::renewal("dropped");
+        return;
+    };
+    let config = Arc::clone(config);
+    tokio::spawn(async move {
+        let renewed = timed(&config, "renew", config.store.renew(&id, ttl)).await;
+        observe::renewal(match renewed {
+            Ok(true) => "done",
+            Ok(false) => "gone",
+            Err(_) => "error",
+        });
+        drop(permit);
+    });
+}
+
+/// Takes out of a plan what makes no sense when no cookie can reach the browser: a session that nobody could come back
+/// to, or a new id that nobody would learn. Answers whether something is left.
+fn withhold(planned: &mut Plan) -> bool {
+    planned.cookie = CookieOp::Keep;
+    if !matches!(planned.store, StoreOp::Create(_) | StoreOp::Rotate { .. }) {
+        return true;
+    }
+    if planned.essential {
+        observe::lost("insecure");
+    }
+    tracing::warn!(
+        "no session was made: its cookie is `Secure` and the request came over plain HTTP. Behind a proxy that ends TLS, add the proxy to `trusted_proxies` and let it send X-Forwarded-Proto"
+    );
+    false
+}
+
+/// Up to 2^attempt milliseconds.
+fn jitter(config: &Config, attempt: u32) -> Duration {
+    let random = (config.ids)().map_or(0, |bytes| u64::from(bytes[0]));
+    Duration::from_micros((1000 << attempt.min(8)) * random / 256)
+}

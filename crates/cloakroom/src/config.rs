@@ -1,0 +1,87 @@
+//! What one layer's sessions share.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use cloakroom_core::{
+    Clock, CookieOptions, Error, ErrorKind, Secrets, SessionId, Store, id::ID_BYTES,
+    merge::Resolver, policy::Policy, record::StoredAttributes,
+};
+use ipnet::IpNet;
+use tokio::sync::Semaphore;
+
+use crate::{
+    commit::Turns,
+    outage::{OutagePolicy, Renderer},
+    proxy::RequestScheme,
+};
+
+/// Draws the random bytes of a new id.
+pub(crate) type IdSource = Arc<dyn Fn() -> Result<[u8; ID_BYTES], Error> + Send + Sync>;
+
+/// How many renewals may be under way at once; more than that are dropped, and counted.
+pub(crate) const RENEWALS_AT_ONCE: usize = 1024;
+
+pub(crate) struct Config {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) secrets: Secrets,
+    pub(crate) cookie: CookieOptions,
+    pub(crate) policy: Policy,
+    pub(crate) resolver: Resolver,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: IdSource,
+    pub(crate) deadline: Duration,
+    pub(crate) eager: bool,
+    pub(crate) outage: OutagePolicy,
+    pub(crate) renderer: Renderer,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) assume_https: bool,
+    pub(crate) renewals: Arc<Semaphore>,
+    pub(crate) turns: Turns,
+}
+
+impl Config {
+    pub(crate) fn fresh_id(&self) -> Result<SessionId, Error> {
+        (self.ids)().map(SessionId::from_random)
+    }
+
+    /// Whether the request counts as one over TLS.
+    pub(crate) fn is_secure(&self, scheme: Option<RequestScheme>) -> bool {
+        match scheme {
+            Some(scheme) => scheme == RequestScheme::Https,
+            None => self.assume_https,
+        }
+    }
+
+    pub(crate) fn attributes(&self, secure: bool) -> StoredAttributes {
+        self.cookie.stored_attributes(secure)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("store", &self.store)
+            .field("secrets", &self.secrets)
+            .field("cookie", &self.cookie)
+            .field("policy", &self.policy)
+            .field("deadline", &self.deadline)
+            .field("eager", &self.eager)
+            .field("outage", &self.outage)
+            .field("trusted_proxies", &self.trusted_proxies)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn system_ids() -> IdSource {
+    Arc::new(|| {
+        let mut bytes = [0; ID_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                "the system has no random bytes for a session id",
+            )
+            .with_source(error)
+        })?;
+        Ok(bytes)
+    })
+}

@@ -1,0 +1,485 @@
+//! The handle that handlers use.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use cloakroom_core::{
+    EndReason, Error, ErrorKind, SessionId,
+    json::Raw,
+    plan::CookieOp,
+    record::{Identity, OwnLifetime},
+    session::{Existing, NewReason, Origin, View},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    commit::{Failure, Fate, commit},
+    config::Config,
+    load, observe,
+};
+
+/// One request's session. Cheap to clone; all clones are the same session.
+///
+/// Reading and changing happens in memory and needs no `.await`; the layer commits before the response's head leaves. A
+/// top-level name is the unit of merging: two requests that change different names both count, and [`update`]s of one name
+/// all count.
+///
+/// [`update`]: Session::update
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    secure: bool,
+    deliverable: bool,
+    state: Mutex<State>,
+    /// One commit at a time.
+    committing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    view: View,
+    /// The response's head has left: no cookie can be set any more.
+    head_left: bool,
+    /// Somebody has declared to commit changes after that by hand.
+    kept_open: bool,
+    /// The store could not be asked: the visitor is treated as anonymous and nothing can be saved.
+    out_of_reach: bool,
+    /// What the browser is to be told for the commits so far.
+    cookie: CookieOp,
+}
+
+impl Session {
+    pub(crate) fn new(config: Arc<Config>, view: View, secure: bool, deliverable: bool) -> Self {
+        Self(Arc::new(Shared {
+            config,
+            secure,
+            deliverable,
+            state: Mutex::new(State {
+                view,
+                head_left: false,
+                kept_open: false,
+                out_of_reach: false,
+                cookie: CookieOp::Keep,
+            }),
+            committing: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// The anonymous session of a request whose session cannot be loaded at present.
+    pub(crate) fn out_of_reach(config: Arc<Config>, secure: bool) -> Result<Self, Error> {
+        // A view that saves nothing by itself: another response may bring the new cookie.
+        let view = load::fresh(&config, NewReason::Ended(EndReason::Rotated), secure)?;
+        let session = Self::new(config, view, secure, false);
+        session.state().out_of_reach = true;
+        Ok(session)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing under this lock leaves the state half changed, so a panic elsewhere does not spoil it.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut View) -> Result<T, Error>) -> Result<T, Error> {
+        let mut state = self.state();
+        if state.out_of_reach {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the session store cannot be reached; the session cannot be changed at present",
+            ));
+        }
+        if state.head_left && !state.kept_open {
+            return Err(Error::new(
+                ErrorKind::TooLate,
+                "the response's head has left and the session was committed with it; to change the session while the body streams, call `keep_open` in the handler and `commit` after the change",
+            ));
+        }
+        change(&mut state.view)
+    }
+
+    /// The value of a name; `None` if the session has no such name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Type`] if the stored value is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.state().view.get(name)
+    }
+
+    /// The JSON text of a name, to the byte as it is stored.
+    #[must_use]
+    pub fn get_raw(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        state.view.get_raw(name).map(|raw| raw.as_str().to_owned())
+    }
+
+    pub(crate) fn raw(&self, name: &str) -> Option<Raw> {
+        self.state().view.get_raw(name).cloned()
+    }
+
+    pub(crate) fn insert_raw(&self, name: &str, value: Raw) -> Result<(), Error> {
+        self.change(|view| view.insert_raw(name, value, &self.config().policy))
+    }
+
+    /// Whether the session has this name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.state().view.get_raw(name).is_some()
+    }
+
+    /// The application's names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.state().view.names()
+    }
+
+    /// Gives a name a value. Where another request changes the same name at the same time, the later commit counts; for
+    /// values that depend on the old one, use [`Session::update`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] for a name that express-session drops (`id`, `save`, ...) and for an integer that Node
+    /// would round, [`ErrorKind::TooLarge`] beyond the limits, [`ErrorKind::Type`] for a value that is not JSON,
+    /// [`ErrorKind::Gone`] after this request ended the session, [`ErrorKind::TooLate`] after the response's head has
+    /// left. Nothing is changed then.
+    pub fn insert<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), Error> {
+        self.change(|view| view.insert(name, value, &self.config().policy))
+    }
+
+    /// Takes a name away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`].
+    pub fn remove(&self, name: &str) -> Result<(), Error> {
+        self.change(|view| view.remove(name, &self.config().policy))
+    }
+
+    /// Gives a name the value that `f` makes of its current one, and answers with it.
+    ///
+    /// `f` is called again with another current value if another request commits first, so parallel increments all count.
+    /// It must depend on its argument alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`], and [`ErrorKind::Type`] if the stored value is not a `T`.
+    pub fn update<T, F>(&self, name: &str, f: F) -> Result<T, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        self.update_or_remove(name, move |current| Some(f(current)))?
+            .ok_or_else(|| Error::new(ErrorKind::Gone, format!("`{name}` is gone")))
+    }
+
+    /// As [`Session::update`], where `None` takes the name away.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::update`].
+    pub fn update_or_remove<T, F>(&self, name: &str, f: F) -> Result<Option<T>, Error>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Option<T> + Send + Sync + 'static,
+    {
+        self.change(|view| {
+            view.update(name, f, &self.config().policy)?;
+            view.get(name)
+        })
+    }
+
+    /// Takes every name of the application away.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] and [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn clear(&self) -> Result<(), Error> {
+        self.change(View::clear)
+    }
+
+    /// Gives the session a new id and keeps its data. The old id is dead when the response's head leaves; a request that
+    /// still brings it is anonymous. If the session was ended meanwhile, the new one does not come to be.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] and [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn rotate(&self) -> Result<(), Error> {
+        self.change(View::rotate)
+    }
+
+    /// express's `regenerate`: a new id and no data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::rotate`].
+    pub fn regenerate(&self) -> Result<(), Error> {
+        self.change(|view| {
+            view.clear()?;
+            view.rotate()
+        })
+    }
+
+    /// Signs `owner` in: the session gets a new id (against fixation), keeps its data, and remembers the owner and the
+    /// time; the absolute lifetime begins anew. As a fresh grant it goes on even if the old session has ended meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::rotate`], and [`ErrorKind::TooLarge`] beyond the limits.
+    pub fn sign_in(&self, owner: impl Into<String>) -> Result<(), Error> {
+        let config = self.config();
+        let now = config.clock.now();
+        self.change(|view| view.sign_in(owner, &config.policy, now))
+    }
+
+    /// Signs out: ends the session and clears the cookie. No request that is under way can bring the session back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn sign_out(&self) -> Result<(), Error> {
+        self.destroy()
+    }
+
+    /// Ends the session and clears the cookie; changes of this request are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn destroy(&self) -> Result<(), Error> {
+        self.change(|view| {
+            view.destroy();
+            Ok(())
+        })
+    }
+
+    /// express's `req.session = null`: the option `unset` says whether the session is destroyed or left as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn unset(&self) -> Result<(), Error> {
+        self.change(|view| {
+            view.unset();
+            Ok(())
+        })
+    }
+
+    /// Gives this session a lifetime of its own after each use ("remember me"), which it keeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`]; [`ErrorKind::Invalid`] for less than a millisecond.
+    pub fn set_lifetime(&self, idle: Duration) -> Result<(), Error> {
+        self.change(|view| view.set_lifetime(OwnLifetime::Idle(idle)))
+    }
+
+    /// Lets the browser forget this session's cookie when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`].
+    pub fn set_browser_session(&self) -> Result<(), Error> {
+        self.change(|view| view.set_lifetime(OwnLifetime::Browser))
+    }
+
+    /// Lets this request use the session without renewing it: for polling that must not keep a visitor signed in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLate`] as [`Session::insert`].
+    pub fn skip_renewal(&self) -> Result<(), Error> {
+        self.change(|view| {
+            view.skip_renewal();
+            Ok(())
+        })
+    }
+
+    /// The id that the session has after this request. A new session has one too; it means nothing unless it is saved.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.state().view.id().clone()
+    }
+
+    /// The owner that [`Session::sign_in`] was given.
+    #[must_use]
+    pub fn owner(&self) -> Option<String> {
+        self.identity().owner
+    }
+
+    /// Who is signed in, and since when.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.state().view.identity()
+    }
+
+    /// Whether the request came without a live session.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.state().view.is_new()
+    }
+
+    /// Whether this request has changed the session.
+    #[must_use]
+    pub fn is_modified(&self) -> bool {
+        self.state().view.is_modified()
+    }
+
+    /// How long the store will keep the session after this request without another one; `None` if it will not keep it, or
+    /// keeps it without an end.
+    #[must_use]
+    pub fn expires_in(&self) -> Option<Duration> {
+        let config = self.config();
+        let now = config.clock.now();
+        self.state().view.expires_in(&config.policy, now)
+    }
+
+    /// Declares that this handle outlives the response's head and that whoever changes the session afterwards calls
+    /// [`Session::commit`]: for streaming bodies and WebSockets. Changes that are not committed are logged as lost when
+    /// the last handle goes.
+    pub fn keep_open(&self) {
+        self.state().kept_open = true;
+    }
+
+    /// Commits now and says for certain whether it is done. The layer commits by itself; this is for changes after the
+    /// response's head has left, and for handlers that must know.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if the session had ended, [`ErrorKind::Conflict`] if other requests kept changing it or
+    /// somebody else has signed in, [`ErrorKind::TooLate`] if the session is new or gets a new id and the response that
+    /// could have brought the cookie has left, and the store's errors.
+    pub async fn commit(&self) -> Result<(), Error> {
+        match self.commit_now().await {
+            Ok(Fate::Gone) => Err(Error::new(
+                ErrorKind::Gone,
+                "the session has ended meanwhile; the change was not saved",
+            )),
+            Ok(_) => Ok(()),
+            Err(failure) => Err(failure.error),
+        }
+    }
+
+    /// Commits and remembers what the browser is to be told.
+    pub(crate) async fn commit_now(&self) -> Result<Fate, Failure> {
+        let _turn = self.0.committing.lock().await;
+        let (snapshot, deliverable) = {
+            let state = self.state();
+            if state.out_of_reach {
+                return Ok(Fate::Unchanged);
+            }
+            let needs_cookie = state.view.is_new() || state.view.is_rotated();
+            if state.head_left && needs_cookie && state.view.is_modified() {
+                return Err(Failure {
+                    error: Error::new(
+                        ErrorKind::TooLate,
+                        "the session needs a cookie and the response that could have brought it has left",
+                    ),
+                    essential: true,
+                });
+            }
+            (state.view.clone(), self.0.deliverable)
+        };
+        let mut view = snapshot.clone();
+        let outcome = commit(&self.0.config, &mut view, deliverable).await?;
+        self.take_in(&snapshot, &outcome.fate)
+            .map_err(|error| Failure {
+                error,
+                essential: true,
+            })?;
+        let mut state = self.state();
+        if outcome.cookie != CookieOp::Keep {
+            state.cookie = outcome.cookie;
+        }
+        Ok(outcome.fate)
+    }
+
+    /// Lets the view stand on what was committed.
+    fn take_in(&self, snapshot: &View, fate: &Fate) -> Result<(), Error> {
+        let config = self.config();
+        match fate {
+            Fate::Written(write) => {
+                let existing = Existing {
+                    id: write.id.clone(),
+                    base: write.value.clone(),
+                    remaining: Some(write.ttl),
+                    resign: false,
+                };
+                let (record, fresh_id) = (write.record.clone(), config.fresh_id()?);
+                let mut state = self.state();
+                let policy = &config.policy;
+                state
+                    .view
+                    .committed(snapshot, existing, record, fresh_id, policy);
+            }
+            Fate::Ended => {
+                let reason = NewReason::Ended(EndReason::Destroyed);
+                let mut view = load::fresh(config, reason, self.0.secure)?;
+                view.destroy();
+                self.state().view = view;
+            }
+            Fate::Unchanged | Fate::Gone => {}
+        }
+        Ok(())
+    }
+
+    /// The last commit before the response's head; afterwards changes need [`Session::keep_open`].
+    pub(crate) async fn close(&self) -> Result<CookieOp, Failure> {
+        let answer = self.commit_now().await;
+        let mut state = self.state();
+        state.head_left = true;
+        answer?;
+        Ok(std::mem::replace(&mut state.cookie, CookieOp::Keep))
+    }
+
+    /// Reads the session from the store again and drops this request's changes: express's `reload`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] if there is no such session any more, and the store's errors. Nothing is changed then.
+    pub async fn reload(&self) -> Result<(), Error> {
+        let gone = || {
+            Error::new(
+                ErrorKind::Gone,
+                "the session cannot be read again: it is not stored any more",
+            )
+        };
+        let before = match self.state().view.origin() {
+            Origin::Existing(existing) => existing.clone(),
+            _ => return Err(gone()),
+        };
+        match load::load(self.config(), &before.id).await? {
+            load::Found::Live(stored, record) => {
+                let existing = Existing {
+                    base: stored.value,
+                    remaining: stored.remaining,
+                    ..before
+                };
+                let fresh_id = self.config().fresh_id()?;
+                self.state().view = View::existing(existing, record, fresh_id);
+                Ok(())
+            }
+            load::Found::None(_) => Err(gone()),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.head_left && state.kept_open && state.view.is_modified() {
+            observe::lost("uncommitted");
+            tracing::error!(
+                session = %state.view.id().fingerprint(),
+                "changes made after the response's head were never committed and are lost; call `commit` after the last change"
+            );
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The response's future: open if eager, call the inner service, commit, answer.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use cloakroom_core::{Error, plan::CookieOp};
+use futures_util::future::BoxFuture;
+use http::{Request, Response, header::SET_COOKIE};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{
+    commit::Failure,
+    layer::{body::SessionBody, headers},
+    outage::OutagePolicy,
+    slot::SessionSlot,
+};
+
+type Opening = BoxFuture<'static, Result<(), Error>>;
+type Committing = BoxFuture<'static, Result<CookieOp, Failure>>;
+
+pin_project! {
+    /// The future of [`SessionService`](super::SessionService).
+    ///
+    /// Dropped before the inner service has answered, it commits nothing; dropped after that, it lets the commit finish
+    /// in the background.
+    pub struct ResponseFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        slot: Option<SessionSlot>,
+        #[pin]
+        state: State<S, S::Future, Request<ReqBody>, S::Response>,
+    }
+
+    impl<S, ReqBody> PinnedDrop for ResponseFuture<S, ReqBody>
+    where
+        S: Service<Request<ReqBody>>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let StateProjection::Committing { commit, .. } = this.project().state.project() else {
+                return;
+            };
+            if let (Some(commit), Ok(runtime)) =
+                (commit.take(), tokio::runtime::Handle::try_current())
+            {
+                runtime.spawn(commit);
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F, Req, Res> {
+        Opening { open: Opening, call: Option<(S, Req)> },
+        Inner { #[pin] future: F },
+        Committing { commit: Option<Committing>, response: Option<Res> },
+    }
+}
+
+impl<S, ReqBody> ResponseFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    pub(super) fn opening(slot: SessionSlot, service: S, request: Request<ReqBody>) -> Self {
+        let opening = slot.clone();
+        Self {
+            slot: Some(slot),
+            state: State::Opening {
+                open: Box::pin(async move { opening.session().await.map(drop) }),
+                call: Some((service, request)),
+            },
+        }
+    }
+
+    pub(super) fn inner(slot: Option<SessionSlot>, future: S::Future) -> Self {
+        Self {
+            slot,
+            state: State::Inner { future },
+        }
+    }
+}
+
+impl<S, ReqBody, ResBody> Future for ResponseFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+{
+    type Output = Result<Response<SessionBody<ResBody>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                StateProjection::Opening { open, call } => {
+                    let opened = ready!(open.as_mut().poll(cx));
+                    if let (Err(error), Some(slot)) = (opened, this.slot.take()) {
+                        *call = None;
+                        return Poll::Ready(Ok(refuse(&slot, &error)));
+                    }
+                    let Some((mut service, request)) = call.take() else {
+                        // Polled after it was ready: the contract of Future is broken already.
+                        return Poll::Pending;
+                    };
+                    let future = service.call(request);
+                    this.state.set(State::Inner { future });
+                }
+                StateProjection::Inner { future } => {
+                    let response = ready!(future.poll(cx))?;
+                    let Some(slot) = this.slot.as_ref().filter(|slot| slot.was_read()) else {
+                        return Poll::Ready(Ok(response.map(SessionBody::inner)));
+                    };
+                    let Some(session) = slot.opened().cloned() else {
+                        // The store could not be asked and the handler has answered that.
+                        let mut response = response.map(SessionBody::inner);
+                        headers::vary(response.headers_mut());
+                        return Poll::Ready(Ok(response));
+                    };
+                    this.state.set(State::Committing {
+                        commit: Some(Box::pin(async move { session.close().await })),
+                        response: Some(response),
+                    });
+                }
+                StateProjection::Committing { commit, response } => {
+                    let (Some(pending), Some(slot)) = (commit.as_mut(), this.slot.as_ref()) else {
+                        return Poll::Pending;
+                    };
+                    let committed = ready!(pending.as_mut().poll(cx));
+                    *commit = None;
+                    let Some(response) = response.take() else {
+                        return Poll::Pending;
+                    };
+                    return Poll::Ready(Ok(finish(slot, committed, response)));
+                }
+            }
+        }
+    }
+}
+
+/// The handler's response with what the commit adds, or ours if it failed.
+fn finish<B>(
+    slot: &SessionSlot,
+    committed: Result<CookieOp, Failure>,
+    response: Response<B>,
+) -> Response<SessionBody<B>> {
+    let config = slot.config();
+    let cookie = match committed {
+        Ok(cookie) => cookie,
+        Err(failure) if failure.essential || config.outage == OutagePolicy::FailClosed => {
+            tracing::error!(error = %failure.error, "a session could not be saved");
+            return refuse(slot, &failure.error);
+        }
+        Err(failure) => {
+            tracing::warn!(error = %failure.error, "a session could not be renewed");
+            CookieOp::Keep
+        }
+    };
+    let mut response = response.map(SessionBody::inner);
+    let added = headers::apply(response.headers_mut(), &cookie, config, slot.is_secure());
+    if let Err(error) = added {
+        tracing::error!(%error, "a session's cookie could not be written");
+        return refuse(slot, &error);
+    }
+    headers::vary(response.headers_mut());
+    response
+}
+
+/// Our own response, without any cookie of ours.
+fn refuse<B>(slot: &SessionSlot, error: &Error) -> Response<SessionBody<B>> {
+    let mut response = slot.config().renderer.render(error).map(SessionBody::own);
+    response.headers_mut().remove(SET_COOKIE);
+    headers::vary(response.headers_mut());
+    response
+}
+
+impl<S, ReqBody> fmt::Debug for ResponseFuture<S, ReqBody>
+where
+    S: Service<Request<ReqBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! The headers that a session adds to a response.
+
+use cloakroom_core::{Error, ErrorKind, plan::CookieOp, ticket};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+};
+
+use crate::config::Config;
+
+/// Sets or removes the cookie, and keeps a response that does so out of caches.
+pub(super) fn apply(
+    headers: &mut HeaderMap,
+    cookie: &CookieOp,
+    config: &Config,
+    secure: bool,
+) -> Result<(), Error> {
+    let header = match cookie {
+        CookieOp::Keep => return Ok(()),
+        CookieOp::Set { id, expires } => {
+            let ticket = ticket::sign(id.as_str(), &config.secrets);
+            config.cookie.set_cookie(&ticket, *expires, secure)?
+        }
+        CookieOp::Remove => config.cookie.removal(secure),
+    };
+    let mut header = HeaderValue::from_str(&header).map_err(|_| {
+        Error::new(
+            ErrorKind::Config,
+            "the cookie's attributes cannot stand in a header",
+        )
+    })?;
+    header.set_sensitive(true);
+    headers.append(SET_COOKIE, header);
+    if !is_no_store(headers) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(())
+}
+
+/// Whether the handler has already forbidden every cache to keep the response.
+fn is_no_store(headers: &HeaderMap) -> bool {
+    has_token(headers, &CACHE_CONTROL, "no-store")
+}
+
+/// Tells caches that the response depends on the cookie (RFC 9110 section 12.5.5).
+pub(super) fn vary(headers: &mut HeaderMap) {
+    if !has_token(headers, &VARY, "cookie") && !has_token(headers, &VARY, "*") {
+        headers.append(VARY, HeaderValue::from_static("Cookie"));
+    }
+}
+
+fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}

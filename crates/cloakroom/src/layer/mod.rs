@@ -1,0 +1,65 @@
+//! The tower layer.
+
+mod body;
+mod builder;
+mod future;
+mod headers;
+mod service;
+
+use std::sync::Arc;
+
+use cloakroom_core::{Secrets, Store};
+use tower_layer::Layer;
+
+pub use body::SessionBody;
+pub use builder::SessionLayerBuilder;
+pub use future::ResponseFuture;
+pub use service::SessionService;
+
+use crate::config::Config;
+
+/// Gives every request below it a session. Works for any tower HTTP service; see the [crate's documentation](crate) for
+/// what it does with a request.
+///
+/// A layer inside another one with the same cookie name does nothing; with another cookie, both sessions are there (see
+/// [`Sessions`](crate::Sessions)). Stores are shared freely between layers.
+///
+/// It needs a tokio runtime with time enabled.
+#[derive(Clone, Debug)]
+pub struct SessionLayer {
+    config: Arc<Config>,
+    cookie_name: Arc<str>,
+}
+
+impl SessionLayer {
+    /// A layer with the safe defaults, to be adapted and [built](SessionLayerBuilder::build): cookie `__Host-sid`,
+    /// `Secure`, `HttpOnly`, `SameSite=Lax`; 30 minutes without use, 8 hours in all; nothing stored before something
+    /// is put in.
+    pub fn builder(store: impl Store, secrets: Secrets) -> SessionLayerBuilder {
+        SessionLayerBuilder::new(Arc::new(store), secrets)
+    }
+
+    /// A layer with express-session's defaults, to be adapted and [built](SessionLayerBuilder::build): cookie
+    /// `connect.sid`, `HttpOnly`, kept while the browser runs; every visitor gets a session at the first request.
+    pub fn express(store: impl Store, secrets: Secrets) -> SessionLayerBuilder {
+        SessionLayerBuilder::express(Arc::new(store), secrets)
+    }
+
+    /// The name of this layer's cookie.
+    #[must_use]
+    pub fn cookie_name(&self) -> &str {
+        &self.cookie_name
+    }
+}
+
+impl<S> Layer<S> for SessionLayer {
+    type Service = SessionService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(
+            inner,
+            Arc::clone(&self.config),
+            Arc::clone(&self.cookie_name),
+        )
+    }
+}

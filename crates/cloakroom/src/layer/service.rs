@@ -1,0 +1,107 @@
+//! The service that stands around the inner one.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use cloakroom_core::{Secure, ticket};
+use http::{Request, Response, header::COOKIE};
+use tower_service::Service;
+
+use crate::{
+    config::Config,
+    layer::{body::SessionBody, future::ResponseFuture},
+    proxy,
+    slot::{SessionSlot, Sessions},
+};
+
+/// The service of a [`SessionLayer`](crate::SessionLayer).
+#[derive(Clone, Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    config: Arc<Config>,
+    cookie_name: Arc<str>,
+}
+
+impl<S> SessionService<S> {
+    pub(super) fn new(inner: S, config: Arc<Config>, cookie_name: Arc<str>) -> Self {
+        Self {
+            inner,
+            config,
+            cookie_name,
+        }
+    }
+
+    /// Puts the place for the session into the request, unless the cookie does not belong to its path or an outer layer
+    /// with the same cookie has done so.
+    fn prepare<B>(&self, request: &mut Request<B>) -> Option<SessionSlot> {
+        let config = &self.config;
+        if !config.cookie.path_matches(original_path(request)) {
+            return None;
+        }
+        let nested = Sessions::of(request.extensions())
+            .is_some_and(|sessions| sessions.named(&self.cookie_name).is_some());
+        if nested {
+            return None;
+        }
+        let cookies = request.headers().get_all(COOKIE).iter();
+        let presented = ticket::presented(
+            cookies.map(http::HeaderValue::as_bytes),
+            &self.cookie_name,
+            &config.secrets,
+        );
+        let scheme = proxy::scheme(
+            request.extensions(),
+            request.headers(),
+            request.uri(),
+            &config.trusted_proxies,
+        );
+        let secure = config.is_secure(scheme);
+        let deliverable = secure || config.cookie.secure != Secure::Yes;
+        let slot = SessionSlot::new(Arc::clone(config), presented, secure, deliverable);
+        Sessions::push(
+            request.extensions_mut(),
+            Arc::clone(&self.cookie_name),
+            slot.clone(),
+        );
+        request.extensions_mut().insert(slot.clone());
+        Some(slot)
+    }
+}
+
+/// The path as the client wrote it: inside of a nested router, axum keeps it beside the shortened one.
+fn original_path<B>(request: &Request<B>) -> &str {
+    #[cfg(feature = "axum")]
+    if let Some(original) = request.extensions().get::<axum::extract::OriginalUri>() {
+        return original.0.path();
+    }
+    request.uri().path()
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+{
+    type Response = Response<SessionBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let slot = self.prepare(&mut request);
+        match slot {
+            Some(slot) if self.config.eager => {
+                // The clone that was polled ready goes with the request; a fresh one takes its place.
+                let fresh = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, fresh);
+                ResponseFuture::opening(slot, ready, request)
+            }
+            slot => ResponseFuture::inner(slot, self.inner.call(request)),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Metrics through the [`metrics`] facade and spans through [`tracing`]. Neither ever holds an id, a ticket, a secret or a
+//! value; spans show an id's [fingerprint](cloakroom_core::SessionId::fingerprint).
+//!
+//! | metric | kind | labels | counts |
+//! |---|---|---|---|
+//! | `cloakroom_loads_total` | counter | `outcome`: `live`, `missing`, `ended`, `unreadable`, `error` | sessions asked of the store |
+//! | `cloakroom_commits_total` | counter | `operation`: `create`, `replace`, `rotate`, `end`; `outcome`: `done`, `gone`, `error` | commits |
+//! | `cloakroom_conflicts_total` | counter | | compare-and-set rounds that another request won |
+//! | `cloakroom_renewals_total` | counter | `outcome`: `done`, `gone`, `error`, `dropped` | new times to live |
+//! | `cloakroom_failures_total` | counter | `kind` of the error | store calls that failed |
+//! | `cloakroom_unknown_ids_total` | counter | | tickets of ours whose session the store does not know |
+//! | `cloakroom_bad_tickets_total` | counter | `reason` | cookies of our name that do not verify |
+//! | `cloakroom_lost_changes_total` | counter | `reason`: `ended`, `uncommitted`, `insecure` | changes that could not be saved |
+//! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls |
+
+use std::time::Duration;
+
+use cloakroom_core::Error;
+
+pub(crate) fn load(outcome: &'static str) {
+    metrics::counter!("cloakroom_loads_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn commit(operation: &'static str, outcome: &'static str) {
+    metrics::counter!("cloakroom_commits_total", "operation" => operation, "outcome" => outcome)
+        .increment(1);
+}
+
+pub(crate) fn conflict() {
+    metrics::counter!("cloakroom_conflicts_total").increment(1);
+}
+
+pub(crate) fn renewal(outcome: &'static str) {
+    metrics::counter!("cloakroom_renewals_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn unknown_id() {
+    metrics::counter!("cloakroom_unknown_ids_total").increment(1);
+}
+
+pub(crate) fn bad_ticket(reason: &'static str) {
+    metrics::counter!("cloakroom_bad_tickets_total", "reason" => reason).increment(1);
+}
+
+pub(crate) fn lost(reason: &'static str) {
+    metrics::counter!("cloakroom_lost_changes_total", "reason" => reason).increment(1);
+}
+
+pub(crate) fn store_call(operation: &'static str, took: Duration, error: Option<&Error>) {
+    metrics::histogram!("cloakroom_store_seconds", "operation" => operation).record(took);
+    if let Some(error) = error {
+        metrics::counter!("cloakroom_failures_total", "kind" => error.kind().as_str()).increment(1);
+        tracing::warn!(operation, kind = %error.kind(), %error, "the session store failed");
+    }
+}

@@ -1,0 +1,88 @@
+//! What becomes of requests while the store cannot be reached.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use cloakroom_core::{Error, ErrorKind};
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+};
+
+/// What becomes of requests while the store cannot be reached. In no case is the browser's cookie touched, is a session
+/// that cannot be read taken for none, or does a change that was not saved look saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutagePolicy {
+    /// 503 with `Retry-After` for every request that needs its session.
+    #[default]
+    FailClosed,
+    /// As `FailClosed`, but a request that only reads is served where the store can be read and not written: failed
+    /// housekeeping (saving an uninitialized session, `resave`, renewing dates) does not fail the response.
+    ReadOnly,
+    /// The request goes on as an anonymous one whose session refuses changes with an error, and housekeeping does not
+    /// fail the response.
+    Anonymous,
+}
+
+/// Makes the response to a request whose session could not be loaded or saved.
+#[derive(Clone)]
+pub(crate) struct Renderer(Arc<RenderFn>);
+
+type RenderFn = dyn Fn(&Error) -> Response<Bytes> + Send + Sync;
+
+impl Renderer {
+    pub(crate) fn new(render: impl Fn(&Error) -> Response<Bytes> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    /// The response for `error`: what the application renders, with the headers that it must have.
+    pub(crate) fn render(&self, error: &Error) -> Response<Bytes> {
+        let mut response = (self.0)(error);
+        let headers = response.headers_mut();
+        if is_passing(error) {
+            headers
+                .entry(RETRY_AFTER)
+                .or_insert(HeaderValue::from_static("1"));
+        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl Default for Renderer {
+    fn default() -> Self {
+        Self::new(|error| {
+            let mut response = Response::new(Bytes::from_static(if is_passing(error) {
+                b"The session store cannot be reached at present. Please try again.\n"
+            } else {
+                b"The session could not be saved.\n"
+            }));
+            *response.status_mut() = status(error);
+            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(CONTENT_TYPE, plain);
+            response
+        })
+    }
+}
+
+impl fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renderer")
+    }
+}
+
+/// Whether the same request may succeed a moment later.
+fn is_passing(error: &Error) -> bool {
+    error.is_retryable() || error.is_store_trouble()
+}
+
+/// 503 for what may pass, 500 for what will not.
+pub(crate) fn status(error: &Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Rejected | ErrorKind::Conflict => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,133 @@
+//! The place in a request where its session will be.
+
+use std::sync::{Arc, OnceLock};
+
+use cloakroom_core::{Error, ticket::Presented};
+use http::Extensions;
+use tokio::sync::OnceCell;
+
+use crate::{config::Config, handle::Session, load, outage::OutagePolicy};
+
+/// The place in a request's extensions where its session is opened, by the first that asks for it. For services without
+/// axum; with axum, take [`Session`] as an extractor.
+#[derive(Clone, Debug)]
+pub struct SessionSlot(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Arc<Config>,
+    presented: Presented,
+    secure: bool,
+    /// The cookie can be delivered to the browser.
+    deliverable: bool,
+    session: OnceCell<Session>,
+    /// The store could not be asked; the request was answered so.
+    failed: OnceLock<()>,
+}
+
+impl SessionSlot {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        presented: Presented,
+        secure: bool,
+        deliverable: bool,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            config,
+            presented,
+            secure,
+            deliverable,
+            session: OnceCell::new(),
+            failed: OnceLock::new(),
+        }))
+    }
+
+    /// The request's session: loaded from the store by the first call, the same one afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The store's, if it cannot be asked: this does not mean that there is no session. A later call asks again.
+    pub async fn session(&self) -> Result<Session, Error> {
+        let slot = &*self.0;
+        let opened = slot.session.get_or_try_init(|| self.open()).await;
+        if opened.is_err() {
+            slot.failed.get_or_init(|| ());
+        }
+        opened.cloned()
+    }
+
+    async fn open(&self) -> Result<Session, Error> {
+        let Inner {
+            config,
+            presented,
+            secure,
+            deliverable,
+            ..
+        } = &*self.0;
+        match load::view(config, presented, *secure).await {
+            Ok(view) => Ok(Session::new(
+                Arc::clone(config),
+                view,
+                *secure,
+                *deliverable,
+            )),
+            Err(_) if config.outage == OutagePolicy::Anonymous => {
+                Ok(Session::out_of_reach(Arc::clone(config), *secure)?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The session, if somebody has asked for it.
+    pub(crate) fn opened(&self) -> Option<&Session> {
+        self.0.session.get()
+    }
+
+    /// Whether the request's answer depends on the session: somebody asked for it, with or without success.
+    pub(crate) fn was_read(&self) -> bool {
+        self.opened().is_some() || self.0.failed.get().is_some()
+    }
+
+    /// Whether the request counts as one over TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.secure
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.0.config
+    }
+}
+
+/// All the sessions of a request, where layers with different cookies are nested: innermost last.
+///
+/// With axum, the extractor [`Session`] is the innermost layer's. The others are found by the name of their cookie.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions(Vec<(Arc<str>, SessionSlot)>);
+
+impl Sessions {
+    /// The sessions of a request, from its extensions.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The slot of the layer whose cookie has this name.
+    #[must_use]
+    pub fn named(&self, cookie: &str) -> Option<&SessionSlot> {
+        let found = self.0.iter().rev().find(|(name, _)| &**name == cookie);
+        found.map(|(_, slot)| slot)
+    }
+
+    /// The innermost layer's slot.
+    #[must_use]
+    pub fn innermost(&self) -> Option<&SessionSlot> {
+        self.0.last().map(|(_, slot)| slot)
+    }
+
+    pub(crate) fn push(extensions: &mut Extensions, cookie: Arc<str>, slot: SessionSlot) {
+        match extensions.get_mut::<Self>() {
+            Some(sessions) => sessions.0.push((cookie, slot)),
+            None => drop(extensions.insert(Self(vec![(cookie, slot)]))),
+        }
+    }
+}
