@@ -18,14 +18,19 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     serve::ListenerExt as _,
 };
-use cloakroom::{Lifetime, MemoryStore, Secrets, SessionLayer, Store, sqlite::SqliteStore};
+use cloakroom::{
+    Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, sqlite::SqliteStore,
+};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     config::{Config, MIN_SECRET_BYTES, StoreChoice},
     guard, request_log,
-    routes::{self, error},
+    routes::{
+        self,
+        error::{self, PageError},
+    },
     secret::{self, SecretError},
     security_headers,
 };
@@ -118,6 +123,7 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
     };
     let secrets = secrets(&config, &mut notices)?;
     let sessions = SessionLayer::express(Arc::clone(&store), secrets)
+        .secure(secure_for(&config))
         .cookie_name(&config.cookie_name)
         .lifetime(Lifetime::idle(config.max_age))
         .rolling(config.rolling)
@@ -125,6 +131,7 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
         .resave(config.resave)
         .eager(false)
         .trusted_proxies(config.trusted_proxies)
+        .error_response(|error| PageError::from(error).into_bare_response())
         .build()?;
     let state = AppState {
         store,
@@ -139,6 +146,19 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
         sqlite,
         notices,
     })
+}
+
+/// The article's cookie is never `Secure`. Behind a trusted proxy the scheme is known, and a visitor who came by TLS gets a
+/// `Secure` one; a name that browsers accept only with `Secure` always is.
+fn secure_for(config: &Config) -> Secure {
+    let name = config.cookie_name.to_ascii_lowercase();
+    if name.starts_with("__host-") || name.starts_with("__secure-") {
+        Secure::Yes
+    } else if config.trusted_proxies.is_empty() {
+        Secure::No
+    } else {
+        Secure::ByRequest
+    }
 }
 
 /// The routes inside of their layers; the last one added sees a request first.

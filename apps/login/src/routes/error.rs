@@ -4,11 +4,13 @@
 //! place for handlers, the guard, the session layer and panics alike. Only there it is known whether details may be shown.
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 
 use crate::{
     startup::AppState,
@@ -102,9 +104,11 @@ impl From<&cloakroom::Error> for PageError {
     }
 }
 
-impl IntoResponse for PageError {
-    fn into_response(self) -> Response {
-        let mut response = self.status().into_response();
+impl PageError {
+    /// The answer that [`show_pages`] puts the page into.
+    pub(crate) fn into_bare_response(self) -> http::Response<Bytes> {
+        let mut response = http::Response::new(Bytes::new());
+        *response.status_mut() = self.status();
         if matches!(self, Self::Unavailable(_)) {
             response
                 .headers_mut()
@@ -112,6 +116,12 @@ impl IntoResponse for PageError {
         }
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        self.into_bare_response().map(Body::from)
     }
 }
 
