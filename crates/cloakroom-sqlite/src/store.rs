@@ -5,7 +5,8 @@ use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
-    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Timestamp,
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+    Timestamp,
     store::{Scan, ScanPage, Sweep},
 };
 use rusqlite::Connection;
@@ -199,6 +200,12 @@ impl Store for SqliteStore {
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         let key = self.key(id);
         self.write(move |conn, now| rows::end(conn, &key, reason, now))
+            .await
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let (key, base) = (self.key(id), base.clone());
+        self.write(move |conn, now| rows::retire(conn, &key, &base, now))
             .await
     }
 }

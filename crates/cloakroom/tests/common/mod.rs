@@ -21,7 +21,9 @@ pub fn safe(store: impl Store) -> SessionLayerBuilder {
 /// A layer as the article configures it: one minute, rolling, lazily loaded.
 pub fn article(store: impl Store) -> SessionLayerBuilder {
     SessionLayer::express(store, secrets())
-        .lifetime(cloakroom::Lifetime::idle(std::time::Duration::from_secs(60)))
+        .lifetime(cloakroom::Lifetime::idle(std::time::Duration::from_secs(
+            60,
+        )))
         .rolling(true)
         .resave(false)
         .eager(false)
