@@ -90,7 +90,10 @@ mod tests {
             css.answer(&headers).status()
         };
         assert_eq!(ask(&css.tag()), StatusCode::NOT_MODIFIED);
-        assert_eq!(ask(&format!("\"x\", W/{}", css.tag())), StatusCode::NOT_MODIFIED);
+        assert_eq!(
+            ask(&format!("\"x\", W/{}", css.tag())),
+            StatusCode::NOT_MODIFIED
+        );
         assert_eq!(ask("*"), StatusCode::NOT_MODIFIED);
         assert_eq!(ask(&js.tag()), StatusCode::OK);
         assert_eq!(css.answer(&HeaderMap::new()).status(), StatusCode::OK);

@@ -41,7 +41,6 @@ pub struct Cli {
 
 /// What to do instead of serving.
 #[derive(Clone, Copy, Debug, Subcommand)]
-#[non_exhaustive]
 pub enum Command {
     /// Ask the application that runs with the same BIND and PORT whether it is alive; the exit status is the answer
     Healthcheck,
@@ -181,7 +180,6 @@ pub struct Config {
 
 /// Where sessions are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StoreChoice {
     /// In this process, gone with it.
     Memory,
@@ -259,9 +257,13 @@ impl Settings {
     pub fn address(&self) -> Result<SocketAddr, ConfigError> {
         let ip = parse_bind(or_default(&self.bind, "localhost"))?;
         let port = or_default(&self.port, "3000");
-        let port = port
-            .parse()
-            .map_err(|_| refuse("PORT", port, "a number from 0 to 65535; 0 takes a free port"))?;
+        let port = port.parse().map_err(|_| {
+            refuse(
+                "PORT",
+                port,
+                "a number from 0 to 65535; 0 takes a free port",
+            )
+        })?;
         Ok(SocketAddr::new(ip, port))
     }
 

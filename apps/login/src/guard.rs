@@ -47,11 +47,14 @@ fn passes(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     if origins.peek().is_none() {
         return true;
     }
-    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| {
-        headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-    });
+    let host = uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(|| {
+            headers
+                .get(header::HOST)
+                .and_then(|host| host.to_str().ok())
+        });
     origins.all(|origin| {
         let origin_host = origin
             .to_str()
@@ -114,16 +117,31 @@ mod tests {
         ];
         for (headers, expected) in table {
             for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
-                assert_eq!(ask(&method, "/any", headers), expected, "{method} {headers:?}");
+                assert_eq!(
+                    ask(&method, "/any", headers),
+                    expected,
+                    "{method} {headers:?}"
+                );
             }
-            for path in ["/save-session?userName=a", "/delete-session", "/delete-session/"] {
-                assert_eq!(ask(&Method::GET, path, headers), expected, "{path} {headers:?}");
+            for path in [
+                "/save-session?userName=a",
+                "/delete-session",
+                "/delete-session/",
+            ] {
+                assert_eq!(
+                    ask(&Method::GET, path, headers),
+                    expected,
+                    "{path} {headers:?}"
+                );
             }
             for path in ["/", "/login", "/save-session2", "/stylesheets/style.css"] {
                 assert!(ask(&Method::GET, path, headers), "{path} {headers:?}");
             }
             for method in [Method::HEAD, Method::OPTIONS] {
-                assert!(ask(&method, "/save-session", headers), "{method} {headers:?}");
+                assert!(
+                    ask(&method, "/save-session", headers),
+                    "{method} {headers:?}"
+                );
             }
         }
     }

@@ -22,7 +22,6 @@ pub fn path_beside(store: &Path) -> PathBuf {
 
 /// The secret file cannot be used. Never holds the secret.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SecretError {
     /// Reading or writing failed.
     #[error("the secret file {} cannot be used ({source}); make its folder writable or set SESSION_SECRET", path.display())]
@@ -199,7 +198,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        for content in [&b""[..], b"short", b"\xff\xfe not text, whatever its length may be"] {
+        for content in [
+            &b""[..],
+            b"short",
+            b"\xff\xfe not text, whatever its length may be",
+        ] {
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let error = load_or_create(&folder.path().join(FILE)).unwrap_err();

@@ -18,9 +18,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     serve::ListenerExt as _,
 };
-use cloakroom::{
-    Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, sqlite::SqliteStore,
-};
+use cloakroom::{Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, sqlite::SqliteStore};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -50,7 +48,6 @@ pub(crate) struct AppState {
 
 /// The application cannot start.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StartupError {
     /// The port is taken.
     #[error("PORT {} on {} is in use by another program; stop it, or set another PORT (0 takes a free one)", .0.port(), .0.ip())]
@@ -104,24 +101,43 @@ impl fmt::Debug for Application {
 /// # Errors
 /// What cannot be had, by the name of the setting that changes it.
 pub async fn build(config: Config) -> Result<Application, StartupError> {
-    let (listener, address) = bind(config.address).await?;
-    let mut notices = Vec::new();
-    let mut sqlite = None;
-    let store: Arc<dyn Store> = match &config.store {
+    let bound = bind(config.address).await?;
+    match &config.store {
         StoreChoice::Memory => {
-            notices.push("Sessions are kept in memory: they end with this process.".to_owned());
-            Arc::new(MemoryStore::new())
+            let notice = "Sessions are kept in memory: they end with this process.".to_owned();
+            assemble(config, bound, MemoryStore::new(), None, vec![notice])
         }
         StoreChoice::Sqlite(path) => {
             make_folder(path)?;
             let store = SqliteStore::builder(path).prefix(&config.prefix).open()?;
             let shown = path::absolute(path).unwrap_or_else(|_| path.clone());
-            notices.push(format!("Sessions are kept in {}", shown.display()));
-            sqlite = Some(store.clone());
-            Arc::new(store)
+            let notice = format!("Sessions are kept in {}", shown.display());
+            assemble(config, bound, store.clone(), Some(store), vec![notice])
         }
-    };
+    }
+}
+
+/// As [`build`], with a store that is open already in place of the configured one.
+///
+/// # Errors
+/// As [`build`].
+pub async fn build_with_store(
+    config: Config,
+    store: impl Store,
+) -> Result<Application, StartupError> {
+    let bound = bind(config.address).await?;
+    assemble(config, bound, store, None, Vec::new())
+}
+
+fn assemble(
+    config: Config,
+    (listener, address): (TcpListener, SocketAddr),
+    store: impl Store,
+    sqlite: Option<SqliteStore>,
+    mut notices: Vec<String>,
+) -> Result<Application, StartupError> {
     let secrets = secrets(&config, &mut notices)?;
+    let store: Arc<dyn Store> = Arc::new(store);
     let sessions = SessionLayer::express(Arc::clone(&store), secrets)
         .secure(secure_for(&config))
         .cookie_name(&config.cookie_name)
@@ -179,10 +195,12 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartupE
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    bound.await.map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => StartupError::PortInUse(address),
-        _ => StartupError::Bind { address, source },
-    })
+    bound
+        .await
+        .map_err(|source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => StartupError::PortInUse(address),
+            _ => StartupError::Bind { address, source },
+        })
 }
 
 /// The folder of the store's file, for its owner alone.
@@ -194,10 +212,12 @@ fn make_folder(store: &Path) -> Result<(), StartupError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|source| StartupError::Folder {
-        path: folder.to_owned(),
-        source,
-    })
+    builder
+        .create(folder)
+        .map_err(|source| StartupError::Folder {
+            path: folder.to_owned(),
+            source,
+        })
 }
 
 fn secrets(config: &Config, notices: &mut Vec<String>) -> Result<Secrets, StartupError> {
@@ -208,7 +228,7 @@ fn secrets(config: &Config, notices: &mut Vec<String>) -> Result<Secrets, Startu
                 "SESSION_SECRET is shorter than {MIN_SECRET_BYTES} bytes and can be guessed; production refuses it"
             );
         }
-        return Ok(Secrets::new(given)?);
+        return Ok(Secrets::new(given.iter().map(String::as_str))?);
     }
     let secret = match &config.store {
         StoreChoice::Memory => {
@@ -221,7 +241,11 @@ fn secrets(config: &Config, notices: &mut Vec<String>) -> Result<Secrets, Startu
             let shown = path::absolute(&path).unwrap_or(path);
             tracing::warn!(
                 "SESSION_SECRET is not set: {} {}",
-                if made { "a secret was made and kept in" } else { "using the secret in" },
+                if made {
+                    "a secret was made and kept in"
+                } else {
+                    "using the secret in"
+                },
                 shown.display()
             );
             notices.push(format!("The secret is kept in {}", shown.display()));

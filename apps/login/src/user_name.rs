@@ -9,21 +9,21 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// The top-level name in the session.
-pub const KEY: &str = "userName";
+pub(crate) const KEY: &str = "userName";
 
 /// The longest user name, all entries of an array together, in bytes of UTF-8.
-pub const MAX_BYTES: usize = 1024;
+pub(crate) const MAX_BYTES: usize = 1024;
 
 /// The most entries of an array; `qs`, which reads forms for express, stops there as well.
-pub const MAX_ENTRIES: usize = 20;
+pub(crate) const MAX_ENTRIES: usize = 20;
 
 /// The user name is longer than [`MAX_BYTES`] or has more entries than [`MAX_ENTRIES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub(crate) struct TooLong;
 
 /// The name that a session is logged in under, as text. `None` if nobody is logged in.
 #[must_use]
-pub fn of(session: &Session) -> Option<String> {
+pub(crate) fn of(session: &Session) -> Option<String> {
     match session.get::<Value>(KEY) {
         Ok(value) => value.filter(is_truthy).map(|value| to_text(&value)),
         // Node can store what is no Unicode text, such as half of a surrogate pair. Whoever has such a name is logged
@@ -37,7 +37,7 @@ pub fn of(session: &Session) -> Option<String> {
 ///
 /// # Errors
 /// [`TooLong`].
-pub fn from_form(form: &str) -> Result<Option<Value>, TooLong> {
+pub(crate) fn from_form(form: &str) -> Result<Option<Value>, TooLong> {
     let mut entries = Vec::new();
     let mut array = false;
     for pair in form.split('&') {
@@ -94,7 +94,7 @@ fn decode(text: &str) -> String {
 
 /// Whether JavaScript's `if (userName)` holds: who has such a value is logged in.
 #[must_use]
-pub fn is_truthy(value: &Value) -> bool {
+pub(crate) fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,
@@ -106,7 +106,7 @@ pub fn is_truthy(value: &Value) -> bool {
 
 /// The value as JavaScript's `String(value)` gives it: an array's entries are joined by commas.
 #[must_use]
-pub fn to_text(value: &Value) -> String {
+pub(crate) fn to_text(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),
@@ -132,10 +132,7 @@ mod tests {
     #[test]
     fn forms_are_read_as_express_reads_them() {
         let cases = [
-            (
-                "userName=%E8%8A%B1%E5%AD%90",
-                json!("\u{82b1}\u{5b50}"),
-            ),
+            ("userName=%E8%8A%B1%E5%AD%90", json!("\u{82b1}\u{5b50}")),
             ("userName=a+b%2Bc", json!("a b+c")),
             ("x=1&userName=a", json!("a")),
             ("userName=a&userName=b", json!(["a", "b"])),
@@ -192,7 +189,11 @@ mod tests {
             (json!(""), false, ""),
             (json!(["a", "b"]), true, "a,b"),
             (json!([]), true, ""),
-            (json!(["a", null, ["b", 1], {}]), true, "a,,b,1,[object Object]"),
+            (
+                json!(["a", null, ["b", 1], {}]),
+                true,
+                "a,,b,1,[object Object]",
+            ),
             (json!({"a": 1}), true, "[object Object]"),
             (json!(null), false, "null"),
             (json!(true), true, "true"),

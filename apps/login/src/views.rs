@@ -68,12 +68,7 @@ pub(crate) struct ErrorPage<'a> {
 /// An HTML answer. A template that cannot be rendered is a plain 500: there is no page to show it on.
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => (
-            status,
-            [(header::CACHE_CONTROL, "no-store")],
-            Html(html),
-        )
-            .into_response(),
+        Ok(html) => (status, [(header::CACHE_CONTROL, "no-store")], Html(html)).into_response(),
         Err(error) => {
             tracing::error!(%error, "a template cannot be rendered");
             (StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error").into_response()
@@ -105,7 +100,10 @@ mod tests {
         assert!(html.contains(">Hello, \u{82b1}\u{5b50}!</h1>"), "{html}");
         assert!(html.contains("Wn1xPVWzOX8dIzL2cTqV4DiJqHXrqYpS"));
         assert!(html.contains(r#"data-left-ms="58001""#));
-        assert!(html.contains(r#"<strong id="seconds">59</strong>"#), "rounded up");
+        assert!(
+            html.contains(r#"<strong id="seconds">59</strong>"#),
+            "rounded up"
+        );
         assert!(html.contains(r#"max="60000" value="58001""#));
         // Without JavaScript the page asks again only when the session is over for sure.
         assert!(html.contains(r#"content="60; url=/login""#));

@@ -64,12 +64,16 @@ impl PageError {
             Self::NameTooLong => "The name is too long; give one of at most 1024 bytes.",
             Self::BodyTooLarge => "The form is larger than any of ours.",
             Self::BodyUnreadable => "The form did not arrive in full; send it again.",
-            Self::NotAForm => "This address takes forms, sent as application/x-www-form-urlencoded.",
+            Self::NotAForm => {
+                "This address takes forms, sent as application/x-www-form-urlencoded."
+            }
             Self::Unavailable(_) => {
                 "The session store cannot be reached at present. You are still logged in if you were; try again in \
                  a moment."
             }
-            Self::Internal(_) => "Something went wrong on our side; nothing of this visit was saved.",
+            Self::Internal(_) => {
+                "Something went wrong on our side; nothing of this visit was saved."
+            }
         }
     }
 

@@ -41,11 +41,17 @@ pub(crate) async fn readyz(State(state): State<AppState>) -> Response {
         Ok(Ok(_)) => answer(StatusCode::OK, "ready\n"),
         Ok(Err(error)) => {
             tracing::warn!(kind = %error.kind(), "not ready: {error}");
-            answer(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n")
+            answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store is unavailable\n",
+            )
         }
         Err(_) => {
             tracing::warn!("not ready: the store did not answer in time");
-            answer(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable\n")
+            answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store is unavailable\n",
+            )
         }
     }
 }
