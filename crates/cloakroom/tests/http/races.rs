@@ -1,7 +1,5 @@
 //! Parallel requests on one session, over real HTTP: nothing lost, nothing brought back.
 
-mod common;
-
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
@@ -10,14 +8,15 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use cloakroom::{MemoryStore, Session, SessionError, Store, sqlite::SqliteStore};
+use cloakroom::{MemoryStore, Session, SessionError, Store};
+use cloakroom_sqlite::SqliteStore;
 use futures_util::future::join_all;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Barrier;
 
-use common::article;
+use crate::article;
 
 const ROUNDS: usize = 200;
 

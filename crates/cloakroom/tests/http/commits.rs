@@ -1,18 +1,16 @@
 //! When and how a session is committed, seen from the browser.
 
-mod common;
-
 use std::time::Duration;
 
 use axum::{Router, response::Redirect, routing::get};
 use cloakroom::{ErrorKind, MemoryStore, Session, SessionError};
 use http::StatusCode;
 
-use common::{
+use crate::{
     article,
-    client::Client,
-    safe,
-    store::{Trouble, Troubled},
+    client::{Answer, Client},
+    safe, settle,
+    troubled::{Trouble, Troubled},
 };
 
 fn app(store: &Troubled) -> Router {
@@ -81,11 +79,6 @@ async fn certain(session: Session) -> Result<String, StatusCode> {
 fn client() -> (Client, Troubled) {
     let store = Troubled::new(MemoryStore::new());
     (Client::new(app(&store)), store)
-}
-
-/// Waits for what runs beside the response.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
 #[tokio::test]
@@ -234,7 +227,7 @@ async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
         let (a, b) = tokio::join!(one.get("/rotate"), two.get("/rotate"));
         let cookies: Vec<_> = [&a, &b]
             .into_iter()
-            .filter_map(|answer| answer.set_cookie())
+            .filter_map(Answer::set_cookie)
             .collect();
         assert_eq!(cookies.len(), 1, "{a:?} {b:?}");
         let winner = if a.set_cookie().is_some() { one } else { two };
