@@ -1,3 +1,109 @@
-//! The login application.
+//! Starts the login application, or asks a running one whether it is alive.
 
-fn main() {}
+use std::{
+    fmt,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use cloakroom_login::{
+    config::{Cli, Command, Config, Settings},
+    startup::{self, StartupError},
+};
+use tracing_subscriber::EnvFilter;
+
+/// The exit status where a setting is not allowed, as clap's own.
+const BAD_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Healthcheck) => healthcheck(&cli.settings),
+        None => match cli.settings.check() {
+            Ok(config) => serve(config),
+            Err(error) => fail(BAD_SETTING, &error),
+        },
+    }
+}
+
+fn fail(status: u8, error: &dyn fmt::Display) -> ExitCode {
+    // Whoever closed our standard error does not want to know.
+    let _ = writeln!(io::stderr(), "cloakroom-login: {error}");
+    ExitCode::from(status)
+}
+
+fn healthcheck(settings: &Settings) -> ExitCode {
+    let address = match settings.address() {
+        Ok(address) => address,
+        Err(error) => return fail(BAD_SETTING, &error),
+    };
+    match cloakroom_login::healthcheck(address) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &format_args!("not alive at {address}: {error}")),
+    }
+}
+
+fn serve(config: Config) -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, &error),
+    };
+    match runtime.block_on(run(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+async fn run(config: Config) -> Result<(), StartupError> {
+    let stop = Stop::listen().map_err(StartupError::Serve)?;
+    let application = startup::build(config).await?;
+    let mut out = io::stdout();
+    for notice in application.notices() {
+        let _ = writeln!(out, "{notice}");
+    }
+    let _ = writeln!(out, "Listening on http://{}", application.address());
+    let _ = out.flush();
+    application.run_until_stopped(stop.first_then_exit()).await
+}
+
+/// Ctrl-C and SIGTERM.
+struct Stop {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    /// From here on the signals are ours: one that comes while the application starts is not lost.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+        })
+    }
+
+    async fn signal(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+
+    /// Ready at the first signal; a second one ends the process at once.
+    async fn first_then_exit(mut self) {
+        self.signal().await;
+        tokio::spawn(async move {
+            self.signal().await;
+            std::process::exit(1);
+        });
+    }
+}
