@@ -1,0 +1,15 @@
+//! The cases, one module for each part of the law. Every case states its rule; where somebody shipped the opposite, it
+//! names the incident.
+
+pub(crate) mod basic;
+pub(crate) mod cancel;
+pub(crate) mod durability;
+pub(crate) mod expiry;
+pub(crate) mod faults;
+pub(crate) mod linear;
+pub(crate) mod model;
+pub(crate) mod races;
+pub(crate) mod rotation;
+pub(crate) mod scan;
+pub(crate) mod sweep;
+pub(crate) mod wire;

@@ -1,0 +1,85 @@
+//! The other side of `durability::acknowledged_survives_a_killed_process`: a process that writes until it is killed.
+//!
+//! A test binary can be its own writer. The factory's command starts the same binary with the name of one test and
+//! says in an environment variable which store to open:
+//!
+//! ```text
+//! #[test]
+//! fn writer() {
+//!     // Started by the suite only; without the variable this is an ordinary test that passes.
+//!     let Some(path) = std::env::var_os("MY_STORE") else { return };
+//!     runtime().block_on(cloakroom_contract::kill::write_until_killed(&*open(&path)));
+//! }
+//!
+//! opened.on_writer(move || {
+//!     let mut command = Command::new(std::env::current_exe().unwrap());
+//!     command.args(["--exact", "writer", "--nocapture"]).env("MY_STORE", &path);
+//!     command
+//! })
+//! ```
+
+use std::{io::Write as _, time::Duration};
+
+use cloakroom_core::{EndReason, SessionId, Store};
+
+const TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const MARK: &str = "acknowledged step ";
+
+/// How many steps behind the last acknowledged one are looked at too.
+pub(crate) const AFTERMATH: usize = 100;
+
+pub(crate) fn id(step: usize) -> SessionId {
+    let mut bytes = *b"written-until-killed....";
+    let number = u32::try_from(step).unwrap_or(u32::MAX);
+    bytes[20..].copy_from_slice(&number.to_be_bytes());
+    SessionId::from_random(bytes)
+}
+
+/// The bytes of a step: some kilobytes, none like those of another step.
+pub(crate) fn value(step: usize) -> Vec<u8> {
+    let length = 1 + step * 397 % 9000;
+    (0..length)
+        .map(|at| (at * 31 + step * 7 + at / 251) as u8)
+        .collect()
+}
+
+/// Every third session is ended at once.
+pub(crate) fn ends(step: usize) -> bool {
+    step % 3 == 2
+}
+
+pub(crate) fn acknowledged(line: &str) -> Option<usize> {
+    let (_, number) = line.split_once(MARK)?;
+    number.trim().parse().ok()
+}
+
+/// Writes sessions to the store, and one line to the standard output for each that the store acknowledged, until the
+/// process is killed, or for a minute if nobody does. Ends early when the store fails or nobody reads the lines.
+pub async fn write_until_killed(store: &dyn Store) {
+    let start = std::time::Instant::now();
+    for step in 0.. {
+        let (id, value) = (id(step), value(step));
+        // Half of the sessions come to their bytes by way of replace.
+        let done = if step % 2 == 0 {
+            store.create(&id, value.into(), TTL).await.map(|_| ())
+        } else {
+            let base = value[..1].to_vec().into();
+            let created = store.create(&id, bytes::Bytes::clone(&base), TTL).await;
+            match created {
+                Ok(_) => store
+                    .replace(&id, &base, value.into(), TTL)
+                    .await
+                    .map(|_| ()),
+                Err(error) => Err(error),
+            }
+        };
+        let done = match done {
+            Ok(()) if ends(step) => store.end(&id, EndReason::Destroyed).await.map(|_| ()),
+            done => done,
+        };
+        let told = done.is_ok() && writeln!(std::io::stdout(), "{MARK}{step}").is_ok();
+        if !told || start.elapsed() > Duration::from_secs(60) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! When and how a session is committed, seen from the browser.
+
+mod common;
+
+use std::time::Duration;
+
+use axum::{Router, response::Redirect, routing::get};
+use cloakroom::{ErrorKind, MemoryStore, Session, SessionError};
+use http::StatusCode;
+
+use common::{article, client::Client, safe, store::{Trouble, Troubled}};
+
+fn app(store: &Troubled) -> Router {
+    routes().layer(article(store.clone()).build().unwrap())
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/static", get(async || "no session"))
+        .route("/read", get(async |session: Session| session.get_raw("n").unwrap_or_default()))
+        .route("/write", get(write))
+        .route("/same", get(async |session: Session| session.insert("n", &1).map_err(SessionError)))
+        .route("/redirect", get(async |session: Session| {
+            session.insert("n", &1)?;
+            Ok::<_, SessionError>(Redirect::to("/read"))
+        }))
+        .route("/rotate", get(async |session: Session| session.rotate().map_err(SessionError)))
+        .route("/regenerate", get(async |session: Session| session.regenerate().map_err(SessionError)))
+        .route("/sign-in", get(async |session: Session| session.sign_in("a").map_err(SessionError)))
+        .route("/destroy", get(async |session: Session| session.destroy().map_err(SessionError)))
+        .route("/certain", get(certain))
+        .route("/poll", get(async |session: Session| {
+            session.skip_renewal().map_err(SessionError)
+        }))
+}
+
+async fn write(session: Session) -> Result<String, SessionError> {
+    Ok(session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)?.to_string())
+}
+
+async fn certain(session: Session) -> Result<String, StatusCode> {
+    session.insert("sure", &true).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    match session.commit().await {
+        Ok(()) => Ok(session.id().as_str().to_owned()),
+        Err(error) if error.kind() == ErrorKind::Gone => Err(StatusCode::GONE),
+        Err(_) => Err(StatusCode::BAD_GATEWAY),
+    }
+}
+
+fn client() -> (Client, Troubled) {
+    let store = Troubled::new(MemoryStore::new());
+    (Client::new(app(&store)), store)
+}
+
+/// Waits for what runs beside the response.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+#[tokio::test]
+async fn a_request_that_never_asks_for_its_session_costs_no_store_call_and_has_no_headers_of_ours() {
+    let (client, store) = client();
+    client.get("/write").await;
+    store.take_calls();
+    let answer = client.get("/static").await;
+    assert_eq!(store.take_calls(), [""; 0]);
+    assert_eq!((answer.set_cookie(), answer.header("vary")), (None, None));
+}
+
+#[tokio::test]
+async fn a_read_is_one_round_trip_and_the_renewal_is_beside_it() {
+    let (client, store) = client();
+    client.get("/write").await;
+    store.take_calls();
+    // The renewal never answers, and the response does.
+    store.set(Trouble { silent: vec!["renew"], ..Trouble::default() });
+    assert_eq!(client.get("/read").await.body, "1");
+    settle().await;
+    assert_eq!(store.take_calls(), ["load", "renew"]);
+}
+
+#[tokio::test]
+async fn a_change_is_two_round_trips() {
+    let (client, store) = client();
+    client.get("/write").await;
+    assert_eq!(store.take_calls(), ["create"]);
+    client.get("/write").await;
+    assert_eq!(store.take_calls(), ["load", "replace"]);
+}
+
+#[tokio::test]
+async fn a_value_that_is_set_to_what_it_was_is_no_change() {
+    let (client, store) = client();
+    client.get("/write").await;
+    store.take_calls();
+    client.get("/same").await;
+    settle().await;
+    assert_eq!(store.take_calls(), ["load", "renew"]);
+}
+
+/// es#360, aspnet#165 (R40): the head leaves after the save, however slow the store is.
+#[tokio::test]
+async fn r40_whoever_follows_a_redirect_finds_the_session_saved() {
+    let (client, store) = client();
+    store.set(Trouble { delay: Duration::from_millis(150), ..Trouble::default() });
+    let answer = client.get("/redirect").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(client.get("/read").await.body, "1");
+}
+
+/// AspNetCore.Docs#3380; R39, R40.
+#[tokio::test]
+async fn r40_a_commit_that_fails_is_503_without_a_cookie_and_never_a_success() {
+    let (client, store) = client();
+    store.fail(&["create"]);
+    let answer = client.get("/write").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.set_cookie(), None);
+    assert!(answer.header("retry-after").is_some());
+    assert_ne!(answer.body, "1");
+
+    store.heal();
+    client.get("/write").await;
+    let cookie = client.cookie("connect.sid");
+    store.fail(&["replace"]);
+    let answer = client.get("/write").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.set_cookie(), None);
+    assert_eq!(client.cookie("connect.sid"), cookie);
+    store.heal();
+    assert_eq!(client.get("/write").await.body, "2");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_after_the_write_is_found_out() {
+    let (client, store) = client();
+    store.lose_answers(1);
+    let answer = client.get("/write").await;
+    assert_eq!(answer.status, StatusCode::OK, "created, though the answer was lost");
+    store.lose_answers(1);
+    assert_eq!(client.get("/write").await.status, StatusCode::OK);
+    store.lose_answers(1);
+    let before = client.id("connect.sid");
+    let answer = client.get("/rotate").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_ne!(client.id("connect.sid"), before);
+    assert_eq!(client.get("/read").await.body, "2");
+}
+
+/// R08, R52; tower-sessions#260.
+#[tokio::test]
+async fn r08_rotation_gives_a_new_id_keeps_the_data_and_leaves_no_alias() {
+    let (client, store) = client();
+    client.get("/write").await;
+    for path in ["/rotate", "/sign-in"] {
+        let old = client.copy();
+        store.take_calls();
+        client.get(path).await;
+        assert_eq!(store.take_calls(), ["load", "create", "retire"], "{path}");
+        assert_ne!(client.id("connect.sid"), old.id("connect.sid"));
+        assert_eq!(client.get("/read").await.body, "1", "{path}");
+        let answer = old.get("/read").await;
+        assert_eq!((answer.body.as_str(), answer.set_cookie()), ("", None), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_fails_leaves_the_visitor_with_a_working_session() {
+    let (client, store) = client();
+    client.get("/write").await;
+    for failing in ["create", "retire"] {
+        store.fail(&[failing]);
+        let answer = client.get("/rotate").await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{failing}");
+        assert_eq!(answer.set_cookie(), None);
+        store.heal();
+        assert_eq!(client.get("/read").await.body, "1", "{failing}");
+    }
+}
+
+/// express/session#923: two parallel regenerates; the browser ends with a live id.
+#[tokio::test]
+async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
+    let (client, _) = client();
+    client.get("/write").await;
+    for _ in 0..50 {
+        let (one, two) = (client.copy(), client.copy());
+        let (a, b) = tokio::join!(one.get("/rotate"), two.get("/rotate"));
+        let cookies: Vec<_> = [&a, &b].into_iter().filter_map(|answer| answer.set_cookie()).collect();
+        assert_eq!(cookies.len(), 1, "{a:?} {b:?}");
+        let winner = if a.set_cookie().is_some() { one } else { two };
+        assert_eq!(winner.get("/read").await.body, "1");
+        client.put_cookie("connect.sid", &winner.cookie("connect.sid").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_double_sign_in_gives_each_response_a_live_session() {
+    let (client, _) = client();
+    client.get("/write").await;
+    let (one, two) = (client.copy(), client.copy());
+    let (a, b) = tokio::join!(one.get("/sign-in"), two.get("/sign-in"));
+    assert_eq!((a.status, b.status), (StatusCode::OK, StatusCode::OK));
+    for browser in [one, two] {
+        let other = browser.copy();
+        assert_eq!(other.get("/read").await.status, StatusCode::OK);
+        assert!(browser.get("/read").await.set_cookie().is_some(), "rolling: it is live");
+    }
+}
+
+/// express/session#935.
+#[tokio::test]
+async fn a_commit_by_hand_writes_once() {
+    let (client, store) = client();
+    let answer = client.get("/certain").await;
+    settle().await;
+    assert_eq!(store.take_calls(), ["create"]);
+    assert_eq!(client.id("connect.sid").as_deref(), Some(answer.body.as_str()));
+}
+
+#[tokio::test]
+async fn a_commit_by_hand_says_that_the_session_had_ended() {
+    let (client, _) = client();
+    client.get("/write").await;
+    let old = client.copy();
+    client.get("/rotate").await;
+    let answer = old.get("/certain").await;
+    assert_eq!((answer.status, answer.set_cookie()), (StatusCode::GONE, None));
+}
+
+/// es#241: express leaves the cookie in the browser. R10, R22.
+#[tokio::test]
+async fn r10_r22_destroy_ends_the_session_and_removes_the_cookie_with_its_attributes() {
+    let store = Troubled::new(MemoryStore::new());
+    let client = Client::new(routes().layer(safe(store.clone()).build().unwrap()));
+    client.get("/write").await;
+    let replay = client.copy();
+    let answer = client.get("/destroy").await;
+    assert_eq!(
+        answer.set_cookie().unwrap(),
+        "__Host-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax"
+    );
+    assert_eq!(client.cookie("__Host-sid"), None);
+    store.take_calls();
+    client.get("/read").await;
+    assert_eq!(store.take_calls(), [""; 0], "no cookie, no store call");
+    let answer = replay.get("/read").await;
+    assert_eq!((answer.body.as_str(), answer.set_cookie()), ("", None));
+}
+
+/// R17; es#291, bayanat#343, sebt-portal#267.
+#[tokio::test]
+async fn r17_a_silent_poll_neither_renews_nor_sends_the_cookie() {
+    let (client, store) = client();
+    client.get("/write").await;
+    store.take_calls();
+    let answer = client.get("/poll").await;
+    settle().await;
+    assert_eq!((store.take_calls(), answer.set_cookie()), (vec!["load"], None));
+}
+
+/// express/session#212 and its like: bots, health checks, OPTIONS.
+#[tokio::test]
+async fn a_thousand_visitors_without_a_cookie_leave_nothing_in_the_store() {
+    let store = Troubled::new(MemoryStore::new());
+    let client = Client::new(routes().layer(safe(store.clone()).build().unwrap()));
+    for n in 0..1000 {
+        let method = [http::Method::GET, http::Method::HEAD, http::Method::OPTIONS][n % 3].clone();
+        let answer = client.other().method(method, "/read").await;
+        assert_eq!(answer.set_cookie(), None);
+    }
+    assert_eq!(store.take_calls(), [""; 0]);
+}
