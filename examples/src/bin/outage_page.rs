@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
-use cloakroom::{
-    Error, Secrets, Session, SessionError, SessionLayer, Store, sqlite::SqliteStore,
-};
+use cloakroom::{Error, Secrets, Session, SessionError, SessionLayer, Store, sqlite::SqliteStore};
 use http::{HeaderValue, Response, StatusCode, header};
 
 async fn index(session: Session) -> Result<String, SessionError> {

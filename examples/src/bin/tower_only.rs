@@ -16,7 +16,8 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneService};
 type Body = cloakroom::layer::SessionBody<Full<Bytes>>;
 
 async fn answer<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(match count(&request).await {
+    let slot = request.extensions().get::<SessionSlot>().cloned();
+    Ok(match count(slot).await {
         Ok(visits) => Response::new(format!("visit {visits}\n").into()),
         Err(error) => {
             // "The store cannot be reached" is no "signed out": say so, and leave the cookie alone.
@@ -31,15 +32,15 @@ async fn answer<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infalli
     })
 }
 
-async fn count<B>(request: &Request<B>) -> Result<u64, Error> {
-    let Some(slot) = request.extensions().get::<SessionSlot>() else {
+async fn count(slot: Option<SessionSlot>) -> Result<u64, Error> {
+    let Some(slot) = slot else {
         return Ok(0);
     };
     let session = slot.session().await?;
     session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)
 }
 
-pub(crate) fn service<B: Send + Sync + 'static>(
+pub(crate) fn service<B: Send + 'static>(
     store: impl Store,
     secrets: Secrets,
 ) -> Result<BoxCloneService<Request<B>, Response<Body>, Infallible>, Error> {

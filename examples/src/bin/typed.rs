@@ -6,9 +6,7 @@
 //! `cargo run -p cloakroom-examples --bin typed`, then open <http://localhost:3000/theme/dark>.
 
 use axum::{Router, extract::Path, response::Redirect, routing::get};
-use cloakroom::{
-    Error, Secrets, SessionError, SessionLayer, Store, Typed, sqlite::SqliteStore,
-};
+use cloakroom::{Error, Secrets, SessionError, SessionLayer, Store, Typed, sqlite::SqliteStore};
 use serde::{Deserialize, Serialize};
 
 #[derive(Default, Serialize, Deserialize)]
