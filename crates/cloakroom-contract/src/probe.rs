@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Error, Loaded, Replaced, SessionId, Store, Stored,
+    Created, EndReason, Error, Loaded, Replaced, Retired, SessionId, Store, Stored,
     store::{Scan, ScanPage, Sweep},
 };
 
@@ -321,6 +321,10 @@ impl Store for Closed {
     }
 
     async fn end(&self, _: &SessionId, _: EndReason) -> Result<bool, Error> {
+        Err(Self::error())
+    }
+
+    async fn retire(&self, _: &SessionId, _: &Bytes) -> Result<Retired, Error> {
         Err(Self::error())
     }
 }

@@ -15,8 +15,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
-    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Stored,
-    Timestamp,
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+    Stored, Timestamp,
     store::{Scan, ScanPage, Sweep, TOMBSTONE_TTL},
     time::ManualClock,
 };
@@ -252,6 +252,18 @@ impl Store for ReferenceStore {
                 entries.insert(id.clone(), tombstone(reason, now));
             }
             matches!(before, Loaded::Live(_))
+        })
+        .await
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        self.step(true, |entries, now| match current(entries.get(id), now) {
+            Loaded::Live(stored) if stored.value == *base => {
+                entries.insert(id.clone(), tombstone(EndReason::Rotated, now));
+                Retired::Retired
+            }
+            Loaded::Live(stored) => Retired::Changed(stored),
+            _ => Retired::Gone,
         })
         .await
     }

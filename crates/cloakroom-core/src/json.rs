@@ -3,7 +3,7 @@
 //! JSON that JavaScript writes is not always JSON that Rust reads into values: lone surrogates, nesting beyond 127,
 //! numbers that lose digits. Text that is only carried along loses nothing.
 
-use std::{fmt, str};
+use std::{collections::HashMap, fmt, str};
 
 use bytes::Bytes;
 use serde::{
@@ -207,17 +207,19 @@ impl RawObject {
         let mut object = Self {
             entries: Vec::with_capacity(pairs.len() + 1),
         };
+        // By hash and not by looking through the entries: `cookie` may have as many names as fit into its bytes.
+        let mut places = HashMap::with_capacity(pairs.len());
         for (name, value) in pairs {
-            object.put(slice(name), slice(value));
+            let place = *places.entry(name.get()).or_insert(object.entries.len());
+            match object.entries.get_mut(place) {
+                Some(entry) => entry.value = slice(value),
+                None => object.entries.push(Entry {
+                    name: slice(name),
+                    value: slice(value),
+                }),
+            }
         }
         Ok(object)
-    }
-
-    fn put(&mut self, name: Raw, value: Raw) {
-        match self.entries.iter_mut().find(|entry| entry.name == name) {
-            Some(entry) => entry.value = value,
-            None => self.entries.push(Entry { name, value }),
-        }
     }
 
     /// The value of `name`.

@@ -6,7 +6,7 @@
 //! for one session persists; an ended id never gets a cookie that could replace a newer one; and `cookie.expires` is
 //! written anew when half of the lifetime has passed, so that a Node peer's `save()` does not delete the session.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -77,7 +77,7 @@ impl StoreOp {
 }
 
 /// A value to be written.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Write {
     /// Under which id.
     pub id: SessionId,
@@ -87,6 +87,16 @@ pub struct Write {
     pub value: Bytes,
     /// For how long.
     pub ttl: Duration,
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("id", &self.id)
+            .field("bytes", &self.value.len())
+            .field("ttl", &self.ttl)
+            .finish()
+    }
 }
 
 /// What to tell the browser.
@@ -151,7 +161,7 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
     let mut record = view.record.clone();
     stamp(&mut record, policy, now);
     let times = policy.times(&record, now);
-    let write = write(view.fresh_id(), record, &times, times.ttl);
+    let write = write(view.fresh_id(), record, &times);
     Plan {
         store: StoreOp::Create(write),
         cookie: set(view.fresh_id(), &times),
@@ -179,12 +189,18 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     let mut record = view.record.clone();
     // One from before the absolute lifetime was configured, or from a Node peer, gets its end now.
     let stamped = stamp(&mut record, policy, now);
-    let times = policy.times(&record, now);
+    let lifetime_changed = view.lifetime_change.is_some();
+    // What was asked for expressly, a sign-in or a lifetime, counts from now in a silent request too.
+    let silent = view.is_silent() && !lifetime_changed && !view.signs_in();
+    let times = match existing.remaining {
+        Some(remaining) if silent => cut(policy.times(&record, now), remaining, now),
+        _ => policy.times(&record, now),
+    };
 
     if view.is_rotated() {
         return Plan {
             store: StoreOp::Rotate {
-                write: write(view.fresh_id(), record, &times, times.ttl),
+                write: write(view.fresh_id(), record, &times),
                 old: existing.id.clone(),
                 grant: view.signs_in(),
             },
@@ -198,23 +214,14 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     if view.is_settled() && !modified {
         return NOTHING;
     }
-    let lifetime_changed = view.lifetime_change.is_some();
-    let silent = view.is_silent() && !lifetime_changed;
-    let remaining = existing.remaining.filter(|_| silent);
-    let ttl = remaining.unwrap_or(times.ttl);
-    let times = match remaining {
-        Some(remaining) => cut(times, remaining, now),
-        None => times,
-    };
-
-    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times, now)));
+    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times)));
     let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
     let store = if modified || policy.resave && !silent || stale {
-        StoreOp::Replace(write(&existing.id, record, &times, ttl))
+        StoreOp::Replace(write(&existing.id, record, &times))
     } else if renew {
         StoreOp::Renew {
             id: existing.id.clone(),
-            ttl,
+            ttl: times.ttl,
         }
     } else {
         StoreOp::None
@@ -248,13 +255,13 @@ fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
     }
 }
 
-fn write(id: &SessionId, mut record: Record, times: &Times, ttl: Duration) -> Write {
+fn write(id: &SessionId, mut record: Record, times: &Times) -> Write {
     record.set_expires(times.expires);
     Write {
         id: id.clone(),
         value: record.to_bytes(),
         record,
-        ttl,
+        ttl: times.ttl,
     }
 }
 
@@ -265,21 +272,23 @@ fn set(id: &SessionId, times: &Times) -> CookieOp {
     }
 }
 
-/// The same times for a session that is not renewed: it ends when it ends.
+/// The same times for a session that is not renewed: it ends when it ends, and where a peer that does not know of its
+/// absolute lifetime has given it more than is left, it ends at that.
 fn cut(times: Times, remaining: Duration, now: Timestamp) -> Times {
-    let end = now.saturating_add(remaining);
+    let ttl = times.ttl.min(remaining);
+    let end = now.saturating_add(ttl);
     Times {
-        ttl: remaining,
-        expires: times.expires.map(|_| end),
+        ttl,
+        expires: times.expires.map(|latest| latest.min(end)),
         cookie_expires: times.cookie_expires.map(|latest| latest.min(end)),
         ..times
     }
 }
 
 /// Whether more than half of the lifetime has passed since `cookie.expires` was written.
-fn is_stale(record: &Record, times: &Times, now: Timestamp) -> bool {
+fn is_stale(record: &Record, times: &Times) -> bool {
     match (record.expires(), times.expires) {
-        (Some(written), Some(_)) => written.saturating_since(now) < times.ttl / 2,
+        (Some(written), Some(fresh)) => fresh.saturating_since(written) > times.ttl / 2,
         // A lifetime without a date: written by somebody who did not know.
         (None, Some(_)) => true,
         (_, None) => false,
@@ -294,7 +303,8 @@ fn is_due(remaining: Option<Duration>, times: &Times, renew_after: f64) -> bool 
         Some(remaining) if remaining > times.ttl => true,
         Some(remaining) => {
             let passed = times.ttl.saturating_sub(remaining);
-            passed >= times.ttl.mul_f64(renew_after)
+            // In floats, because multiplying a duration panics at a share that `Policy::validate` would refuse.
+            passed.as_secs_f64() >= times.ttl.as_secs_f64() * renew_after
         }
     }
 }

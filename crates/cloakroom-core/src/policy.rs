@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     Error, ErrorKind, Timestamp,
     record::{Limits, OwnLifetime, Record},
+    time::LAST_DATE,
 };
 
 /// What connect-redis keeps a session for whose cookie has no `Expires`: one day.
@@ -193,7 +194,8 @@ impl Policy {
         Times {
             idle,
             ttl,
-            expires: persistent.then(|| now.saturating_add(ttl)),
+            // JavaScript's dates go on; to Node the last one is better than `null`, which means one day to connect-redis.
+            expires: persistent.then(|| now.saturating_add(ttl).min(LAST_DATE)),
             cookie_expires: persistent.then(|| now.saturating_add(ttl.min(MAX_COOKIE_AGE))),
         }
     }
@@ -219,7 +221,7 @@ pub struct Times {
     pub idle: Duration,
     /// The store's time to live: the idle lifetime, cut by what is left of the absolute one.
     pub ttl: Duration,
-    /// `cookie.expires` for the stored value; `None` for a browser-session cookie.
+    /// `cookie.expires` for the stored value, at most the last date that can be written; `None` for a browser-session cookie.
     pub expires: Option<Timestamp>,
     /// `Expires` for the browser, at most 400 days ahead; `None` for a browser-session cookie.
     pub cookie_expires: Option<Timestamp>,

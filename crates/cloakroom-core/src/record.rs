@@ -6,7 +6,7 @@
 //! Whether a session lives is the store's business (the key's existence and its time to live). `cookie.expires` in the
 //! value goes stale under express, because connect-redis' touch does not rewrite it; nothing here trusts it for that.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
@@ -24,11 +24,11 @@ pub const META: &str = "__ck";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The whole stored value, in bytes. Default: 1 MiB.
+    /// The whole stored value, in bytes, `cookie` and our own `__ck` included. Default: 1 MiB.
     pub bytes: usize,
     /// Nesting of arrays and objects in one name's value. Default: 256.
     pub depth: usize,
-    /// Top-level names, `cookie` included. Default: 1,000.
+    /// Top-level names, `cookie` and our own `__ck` included. Default: 1,000.
     pub names: usize,
 }
 
@@ -103,12 +103,21 @@ pub enum OwnLifetime {
 }
 
 /// Who is signed in and since when: what two versions of one session must agree on to be merged.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The owner, as given to `sign_in`.
     pub owner: Option<String>,
     /// When `sign_in` was called.
     pub signed_in: Option<Timestamp>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("has_owner", &self.owner.is_some())
+            .field("signed_in", &self.signed_in)
+            .finish()
+    }
 }
 
 /// A session's stored value, readable and changeable by name.
@@ -152,7 +161,8 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] for what express cannot load either: not JSON, not an object, no `cookie` object.
+    /// [`ErrorKind::Corrupt`] for what express cannot load either: not JSON, not an object, no `cookie` object, a
+    /// `cookie.maxAge` that is no number.
     /// [`ErrorKind::TooLarge`] beyond the limits. The value is not to be overwritten in either case.
     pub fn parse(value: &Bytes, limits: &Limits) -> Result<Option<Self>, Error> {
         if matches!(value.as_ref(), b"" | b"null" | b"\"\"" | b"TOMBSTONE") {
@@ -167,10 +177,16 @@ impl Record {
         }
         let top = RawObject::parse(value, limits.names)?;
         let record = Self { top };
-        if record.cookie().is_none() {
+        let Some(cookie) = record.cookie() else {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 "the stored session has no `cookie` object, which express-session requires",
+            ));
+        };
+        if cookie.get("maxAge").is_some_and(|raw| !is_max_age(raw)) {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                "the stored session's `cookie.maxAge` is not a number, which express-session requires",
             ));
         }
         for (name, value) in record.top.iter() {
@@ -328,6 +344,15 @@ fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
     }
 }
 
+/// Whether express-session can load a cookie with this `maxAge`: its setter throws for what is true and no number.
+fn is_max_age(raw: &Raw) -> bool {
+    match raw.as_str().as_bytes() {
+        [b'"', rest @ ..] => rest == b"\"",
+        [b't' | b'[' | b'{', ..] => false,
+        _ => true,
+    }
+}
+
 /// JSON of a plain value, which cannot fail.
 fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Raw {
     Raw::of(value).unwrap_or_else(|_| Raw::null())
@@ -419,7 +444,14 @@ fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
 ///
 /// [`ErrorKind::TooLarge`], naming the name.
 pub fn check_size(record: &Record, name: &str, limits: &Limits) -> Result<(), Error> {
-    let (names, size) = (record.top.len(), record.top.byte_len());
+    // The plan may still write the date and the end of the absolute lifetime. What is accepted here must be within the
+    // limits when it is read again.
+    let mut dated = record.clone();
+    dated.set_expires(Some(Timestamp::UNIX_EPOCH));
+    if dated.ends().is_none() {
+        dated.set_ends(Some(Timestamp::from_millis(i64::MAX)));
+    }
+    let (names, size) = (dated.top.len(), dated.top.byte_len());
     if names > limits.names {
         let limit = limits.names;
         return Err(Error::new(

@@ -42,7 +42,7 @@ pub enum Origin {
 }
 
 /// What is known of the stored session that a view began with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Existing {
     /// Its id.
     pub id: SessionId,
@@ -52,6 +52,17 @@ pub struct Existing {
     pub remaining: Option<Duration>,
     /// The ticket was signed with an old secret: send the cookie again.
     pub resign: bool,
+}
+
+impl fmt::Debug for Existing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Existing")
+            .field("id", &self.id)
+            .field("bytes", &self.base.len())
+            .field("remaining", &self.remaining)
+            .field("resign", &self.resign)
+            .finish()
+    }
 }
 
 /// How the application ended the session in this request.

@@ -11,6 +11,9 @@ pub struct Timestamp(i64);
 /// ECMAScript's time range is 100,000,000 days on either side of the epoch (ECMA-262, "Time Values and Time Range").
 const JS_MAX_MILLIS: i64 = 8_640_000_000_000_000;
 
+/// The last whole second that jiff can write: 9999-12-30T22:00:00Z.
+pub(crate) const LAST_DATE: Timestamp = Timestamp(253_402_207_200_000);
+
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const UNIX_EPOCH: Self = Self(0);

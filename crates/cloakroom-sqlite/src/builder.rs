@@ -132,7 +132,7 @@ impl SqliteStoreBuilder {
     }
 
     /// How large the file may grow; default as large as the disk allows. When the limit is reached, writes are rejected and
-    /// reads go on. The write-ahead log beside it is not counted: it has 32 MiB at most, unless another process reads in
+    /// reads go on. The write-ahead log beside it is not counted: it has little more than 32 MiB, unless another process reads in
     /// one transaction for long.
     pub fn max_file_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.max_file_size = bytes.into();

@@ -7,7 +7,10 @@
 
 use std::{
     path::Path,
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -27,13 +30,19 @@ const HARD: i64 = 8192;
 
 /// How long the writer waits for readers of old pages before it goes on and lets the log grow: a foreign process with a
 /// long read transaction must not stop the server.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// After how many more pages it tries again; twice as many after each failure, so that waiting in vain gets rare.
+const STEP: i64 = HARD / 8;
 
 pub(crate) struct Checkpoints {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Held while the second thread works, so that the writer does not take its own process for a foreign lock.
+    at_work: Arc<Mutex<()>>,
     busy_timeout: Duration,
-    hard: i64,
+    limit: i64,
+    step: i64,
 }
 
 struct Log {
@@ -45,10 +54,13 @@ impl Checkpoints {
     pub(crate) fn start(path: &Path, tuning: Tuning) -> Result<Self, Fault> {
         let conn = file::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, tuning)?;
         let (wake, calls) = sync_channel(1);
+        let at_work = Arc::new(Mutex::new(()));
+        let working = at_work.clone();
         let thread = thread::Builder::new()
             .name("cloakroom-checkpoint".into())
             .spawn(move || {
                 while calls.recv().is_ok() {
+                    let _held = working.lock().unwrap_or_else(PoisonError::into_inner);
                     if let Err(fault) = checkpoint(&conn, "PASSIVE") {
                         warn(&conn, fault);
                     }
@@ -58,8 +70,10 @@ impl Checkpoints {
         Ok(Self {
             wake: thread.is_some().then_some(wake),
             thread,
+            at_work,
             busy_timeout: tuning.busy_timeout,
-            hard: HARD,
+            limit: HARD,
+            step: STEP,
         })
     }
 
@@ -68,7 +82,7 @@ impl Checkpoints {
         let Ok(log) = checkpoint(conn, "NOOP") else {
             return;
         };
-        if log.pages >= self.hard {
+        if log.pages >= self.limit {
             self.step_in(conn, log.pages);
         } else if log.pages - log.moved >= SOFT {
             match &self.wake {
@@ -80,16 +94,22 @@ impl Checkpoints {
     }
 
     fn step_in(&mut self, conn: &Connection, pages: i64) {
-        let _ = conn.busy_timeout(PATIENCE);
-        let done = checkpoint(conn, "RESTART");
+        let done = {
+            let _held = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = conn.busy_timeout(PATIENCE);
+            checkpoint(conn, "RESTART")
+        };
         let _ = conn.busy_timeout(self.busy_timeout);
-        match done {
-            Ok(_) => self.hard = HARD,
-            Err(fault) if fault.is_busy() => self.hard = pages + HARD / 4,
-            Err(fault) => {
-                self.hard = pages + HARD / 4;
-                warn(conn, fault);
-            }
+        if done.is_ok() {
+            (self.limit, self.step) = (HARD, STEP);
+            return;
+        }
+        self.limit = pages.saturating_add(self.step);
+        self.step = self.step.saturating_mul(2);
+        if let Err(fault) = done
+            && !fault.is_busy()
+        {
+            warn(conn, fault);
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn prepare(path: &Path, create_dirs: bool) -> Result<(), Error> {
             warn_if_wide(path);
             Ok(())
         }
-        Err(error) => Err(trouble(path, "the file cannot be made", error)),
+        Err(error) => Err(trouble(path, "the file cannot be made or opened", error)),
     }
 }
 
@@ -151,6 +151,8 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(Duration::ZERO)?;
+    // In KiB: room for the index of some ten thousand sessions.
+    conn.pragma_update(None, "cache_size", -8192)?;
     Ok(conn)
 }
 
@@ -200,4 +202,49 @@ fn refuse(path: &Path, what: &str) -> Error {
 
 fn trouble(path: &Path, what: &str, source: io::Error) -> Error {
     refuse(path, &format!("{what} ({})", source.kind())).with_source(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durability_is_what_sqlite_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sessions.db");
+        prepare(&path, false).unwrap();
+        for (durability, level) in [(Durability::ProcessCrash, 1), (Durability::PowerLoss, 2)] {
+            let tuning = Tuning {
+                durability,
+                busy_timeout: Duration::ZERO,
+                max_file_size: None,
+            };
+            let conn = open_writer(&path, tuning).unwrap();
+            let number = |name: &str| -> i64 {
+                conn.pragma_query_value(None, name, |row| row.get(0))
+                    .unwrap()
+            };
+            assert_eq!(number("synchronous"), level);
+            assert_eq!(number("wal_autocheckpoint"), 0);
+        }
+    }
+
+    #[test]
+    fn a_reader_cannot_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sessions.db");
+        prepare(&path, false).unwrap();
+        let tuning = Tuning {
+            durability: Durability::ProcessCrash,
+            busy_timeout: Duration::ZERO,
+            max_file_size: None,
+        };
+        let _writer = open_writer(&path, tuning).unwrap();
+        let reader = open_reader(&path).unwrap();
+        let fault: Fault = reader
+            .execute("DELETE FROM sessions", [])
+            .unwrap_err()
+            .into();
+        assert_eq!(fault.code(), Some(ErrorCode::ReadOnly));
+    }
 }

@@ -39,7 +39,8 @@
 //! - **Writes are bounded.** So many may wait ([`max_queue`](SqliteStoreBuilder::max_queue)); the next fails at once as
 //!   unavailable. One whose future was dropped before its turn is not made.
 //! - **The file's size is flat.** Expired sessions and tombstones are deleted in small batches, their room is used again,
-//!   and the write-ahead log has 32 MiB at most. `VACUUM` gives room back to the disk.
+//!   and the write-ahead log has little more than 32 MiB unless another process reads in one
+//!   transaction for long. `VACUUM` gives room back to the disk.
 //! - **The file is its owner's alone**: made with mode 0600, side files included. A wider mode is left as it is, with a
 //!   warning in the log.
 //! - **Errors name the file and what to do**, never an id or a value.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Loaded, Replaced, SessionId, Stored, Timestamp, store::TOMBSTONE_TTL,
+    Created, EndReason, Loaded, Replaced, Retired, SessionId, Stored, Timestamp,
+    store::TOMBSTONE_TTL,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -170,6 +171,35 @@ pub(crate) fn end(
         now.as_millis()
     ])?;
     Ok(was_live)
+}
+
+/// As [`end`] for a rotation, only while the row is live and its value is `base`.
+pub(crate) fn retire(
+    conn: &Connection,
+    key: &Key,
+    base: &[u8],
+    now: Timestamp,
+) -> Result<Retired, Fault> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE sessions SET expires = ?4, ended = ?5, value = NULL
+             WHERE prefix = ?1 AND id = ?2 AND value = ?3 AND ended IS NULL AND expires > ?6",
+        )?
+        .execute(params![
+            &*key.prefix,
+            key.id.as_str(),
+            base,
+            now.saturating_add(TOMBSTONE_TTL).as_millis(),
+            ROTATED,
+            now.as_millis()
+        ])?;
+    if changed == 1 {
+        return Ok(Retired::Retired);
+    }
+    Ok(match load(conn, key, now)? {
+        Loaded::Live(stored) => Retired::Changed(stored),
+        _ => Retired::Gone,
+    })
 }
 
 pub(crate) fn sweep(

@@ -5,7 +5,8 @@ use std::{fmt, path::Path, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
-    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Timestamp,
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+    Timestamp,
     store::{Scan, ScanPage, Sweep},
 };
 use rusqlite::Connection;
@@ -20,8 +21,8 @@ use crate::{
 
 /// Sessions in one SQLite file. A clone is another handle on the same store. See the [crate's documentation](crate).
 ///
-/// When the last handle is dropped, what waits is written and the file is closed; that blocks the dropping thread, as a
-/// rule for a few milliseconds. [`close`](Self::close) does the same without blocking.
+/// When the last handle is dropped, the file is closed as by [`close`](Self::close); that blocks the dropping thread, as
+/// a rule for a few milliseconds.
 #[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
@@ -201,6 +202,12 @@ impl Store for SqliteStore {
         self.write(move |conn, now| rows::end(conn, &key, reason, now))
             .await
     }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let (key, base) = (self.key(id), base.clone());
+        self.write(move |conn, now| rows::retire(conn, &key, &base, now))
+            .await
+    }
 }
 
 /// Deletes in turns of a thousand rows at most, so that a large sweep stops nobody.
@@ -244,5 +251,28 @@ impl Scan for SqliteStore {
             sessions: stretch.sessions,
             next: stretch.last.map(|row| row.to_string()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_that_meets_a_lock_is_made_on_the_thread_that_may_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("sessions.db")).unwrap();
+        let mut calls = 0;
+        let thread = store
+            .read(move |_, _| {
+                calls += 1;
+                match calls {
+                    1 => Err(Fault::busy()),
+                    _ => Ok(std::thread::current().name().map(str::to_owned)),
+                }
+            })
+            .await
+            .unwrap();
+        assert_eq!(thread.as_deref(), Some("cloakroom-sqlite"));
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! ```
 //! use axum::{Router, routing::get};
+//! use cloakroom::{Error, MemoryStore, Secrets, Session, SessionError, SessionLayer};
 //!
 //! async fn index(session: Session) -> Result<String, SessionError> {
 //!     let visits = session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
@@ -13,6 +14,7 @@
 //!
 //! # fn main() -> Result<(), Error> {
 //! let secrets = Secrets::new(["a long random text that only the server knows"])?;
+//! let sessions = SessionLayer::builder(MemoryStore::new(), secrets).build()?;
 //! let app: Router = Router::new().route("/", get(index)).layer(sessions);
 //! # Ok(()) }
 //! ```
@@ -20,6 +22,7 @@
 //! # How a request goes through it
 //!
 //! The layer looks at the cookie and does nothing else. The first extractor that asks for the [`Session`] loads it: one
+//! round trip to the store. The handler reads and changes it in memory, without `.await`. Before the response's head
 //! leaves, the changes are committed by compare-and-set; where another request was first, they are merged name by name,
 //! [`Session::update`]s applied again. Whoever follows a redirect finds the session saved, and a commit that fails is an
 //! error response without a cookie, never a success.
@@ -41,6 +44,7 @@
 //! - [`SessionLayer`] and its builder: the tower layer and every option.
 //! - [`Session`]: the handle that handlers use.
 //! - [`Typed`]: a session as one Rust type.
+//! - [`MemoryStore`], and `sqlite` with the feature of that name: stores.
 //! - [`proxy`]: whose forwarded headers are believed.
 //! - [`observe`]: the metrics and spans.
 
@@ -52,6 +56,7 @@ mod extract;
 mod handle;
 pub mod layer;
 mod load;
+pub mod memory;
 pub mod observe;
 mod outage;
 pub mod proxy;
@@ -72,6 +77,7 @@ pub use clock::SystemClock;
 pub use extract::{OptionalSession, SessionError, SessionRejection};
 pub use handle::Session;
 pub use layer::{SessionLayer, SessionLayerBuilder};
+pub use memory::MemoryStore;
 pub use outage::OutagePolicy;
 pub use proxy::{PeerAddr, RequestScheme};
 pub use slot::{SessionSlot, Sessions};

@@ -1,7 +1,5 @@
 //! Parallel requests on one session, over real HTTP: nothing lost, nothing brought back.
 
-mod common;
-
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
@@ -10,14 +8,15 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use cloakroom::{MemoryStore, Session, SessionError, Store, sqlite::SqliteStore};
+use cloakroom::{MemoryStore, Session, SessionError, Store};
+use cloakroom_sqlite::SqliteStore;
 use futures_util::future::join_all;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Barrier;
 
-use common::article;
+use crate::article;
 
 const ROUNDS: usize = 200;
 
@@ -33,7 +32,12 @@ fn app(store: Arc<dyn Store>, gate: Gate) -> Router {
         .route("/sign-out", get(sign_out))
         .route("/read/{name}", get(read))
         .route("/names", get(names))
-        .layer(article(store).deadline(Duration::from_secs(20)).build().unwrap())
+        .layer(
+            article(store)
+                .deadline(Duration::from_secs(20))
+                .build()
+                .unwrap(),
+        )
         .with_state(gate)
 }
 
@@ -161,11 +165,17 @@ async fn a_slow_change_brings_no_signed_out_session_back(store: Arc<dyn Store>) 
         };
         let (slow, sign_out) = tokio::join!(slow, sign_out);
         assert_eq!(sign_out.status, StatusCode::OK, "round {round}");
-        assert_eq!(slow.cookie, None, "the late answer touches no cookie, round {round}");
+        assert_eq!(
+            slow.cookie, None,
+            "the late answer touches no cookie, round {round}"
+        );
         for name in ["userName", "slow"] {
             let replay = server.get(&format!("/read/{name}"), &cookie).await;
             assert_eq!(replay.body, "", "round {round}: {name} is back");
-            assert_eq!(replay.cookie, None, "an ended id gets no cookie, round {round}");
+            assert_eq!(
+                replay.cookie, None,
+                "an ended id gets no cookie, round {round}"
+            );
         }
     }
 }
@@ -186,9 +196,17 @@ async fn a_slow_change_during_a_sign_in_touches_nothing(store: Arc<dyn Store>) {
         let new = sign_in.cookie.unwrap();
         assert_ne!(new, old, "round {round}");
         assert_eq!(slow.cookie, None, "round {round}");
-        assert_eq!(server.get("/read/userName", &old).await.body, "", "round {round}");
+        assert_eq!(
+            server.get("/read/userName", &old).await.body,
+            "",
+            "round {round}"
+        );
         assert_eq!(server.get("/read/userName", &new).await.body, "\"花子\"");
-        assert_eq!(server.get("/read/slow", &new).await.body, "", "round {round}");
+        assert_eq!(
+            server.get("/read/slow", &new).await.body,
+            "",
+            "round {round}"
+        );
     }
 }
 

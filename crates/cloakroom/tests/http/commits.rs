@@ -1,14 +1,17 @@
 //! When and how a session is committed, seen from the browser.
 
-mod common;
-
 use std::time::Duration;
 
 use axum::{Router, response::Redirect, routing::get};
 use cloakroom::{ErrorKind, MemoryStore, Session, SessionError};
 use http::StatusCode;
 
-use common::{article, client::Client, safe, store::{Trouble, Troubled}};
+use crate::{
+    article,
+    client::{Answer, Client},
+    safe, settle,
+    troubled::{Trouble, Troubled},
+};
 
 fn app(store: &Troubled) -> Router {
     routes().layer(article(store.clone()).build().unwrap())
@@ -17,29 +20,55 @@ fn app(store: &Troubled) -> Router {
 fn routes() -> Router {
     Router::new()
         .route("/static", get(async || "no session"))
-        .route("/read", get(async |session: Session| session.get_raw("n").unwrap_or_default()))
+        .route(
+            "/read",
+            get(async |session: Session| session.get_raw("n").unwrap_or_default()),
+        )
         .route("/write", get(write))
-        .route("/same", get(async |session: Session| session.insert("n", &1).map_err(SessionError)))
-        .route("/redirect", get(async |session: Session| {
-            session.insert("n", &1)?;
-            Ok::<_, SessionError>(Redirect::to("/read"))
-        }))
-        .route("/rotate", get(async |session: Session| session.rotate().map_err(SessionError)))
-        .route("/regenerate", get(async |session: Session| session.regenerate().map_err(SessionError)))
-        .route("/sign-in", get(async |session: Session| session.sign_in("a").map_err(SessionError)))
-        .route("/destroy", get(async |session: Session| session.destroy().map_err(SessionError)))
+        .route(
+            "/same",
+            get(async |session: Session| session.insert("n", &1).map_err(SessionError)),
+        )
+        .route(
+            "/redirect",
+            get(async |session: Session| {
+                session.insert("n", &1)?;
+                Ok::<_, SessionError>(Redirect::to("/read"))
+            }),
+        )
+        .route(
+            "/rotate",
+            get(async |session: Session| session.rotate().map_err(SessionError)),
+        )
+        .route(
+            "/regenerate",
+            get(async |session: Session| session.regenerate().map_err(SessionError)),
+        )
+        .route(
+            "/sign-in",
+            get(async |session: Session| session.sign_in("a").map_err(SessionError)),
+        )
+        .route(
+            "/destroy",
+            get(async |session: Session| session.destroy().map_err(SessionError)),
+        )
         .route("/certain", get(certain))
-        .route("/poll", get(async |session: Session| {
-            session.skip_renewal().map_err(SessionError)
-        }))
+        .route(
+            "/poll",
+            get(async |session: Session| session.skip_renewal().map_err(SessionError)),
+        )
 }
 
 async fn write(session: Session) -> Result<String, SessionError> {
-    Ok(session.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)?.to_string())
+    Ok(session
+        .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)?
+        .to_string())
 }
 
 async fn certain(session: Session) -> Result<String, StatusCode> {
-    session.insert("sure", &true).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    session
+        .insert("sure", &true)
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     match session.commit().await {
         Ok(()) => Ok(session.id().as_str().to_owned()),
         Err(error) if error.kind() == ErrorKind::Gone => Err(StatusCode::GONE),
@@ -52,13 +81,9 @@ fn client() -> (Client, Troubled) {
     (Client::new(app(&store)), store)
 }
 
-/// Waits for what runs beside the response.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(20)).await;
-}
-
 #[tokio::test]
-async fn a_request_that_never_asks_for_its_session_costs_no_store_call_and_has_no_headers_of_ours() {
+async fn a_request_that_never_asks_for_its_session_costs_no_store_call_and_has_no_headers_of_ours()
+{
     let (client, store) = client();
     client.get("/write").await;
     store.take_calls();
@@ -73,7 +98,10 @@ async fn a_read_is_one_round_trip_and_the_renewal_is_beside_it() {
     client.get("/write").await;
     store.take_calls();
     // The renewal never answers, and the response does.
-    store.set(Trouble { silent: vec!["renew"], ..Trouble::default() });
+    store.set(Trouble {
+        silent: vec!["renew"],
+        ..Trouble::default()
+    });
     assert_eq!(client.get("/read").await.body, "1");
     settle().await;
     assert_eq!(store.take_calls(), ["load", "renew"]);
@@ -102,7 +130,10 @@ async fn a_value_that_is_set_to_what_it_was_is_no_change() {
 #[tokio::test]
 async fn r40_whoever_follows_a_redirect_finds_the_session_saved() {
     let (client, store) = client();
-    store.set(Trouble { delay: Duration::from_millis(150), ..Trouble::default() });
+    store.set(Trouble {
+        delay: Duration::from_millis(150),
+        ..Trouble::default()
+    });
     let answer = client.get("/redirect").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(client.get("/read").await.body, "1");
@@ -136,7 +167,11 @@ async fn an_answer_that_was_lost_after_the_write_is_found_out() {
     let (client, store) = client();
     store.lose_answers(1);
     let answer = client.get("/write").await;
-    assert_eq!(answer.status, StatusCode::OK, "created, though the answer was lost");
+    assert_eq!(
+        answer.status,
+        StatusCode::OK,
+        "created, though the answer was lost"
+    );
     store.lose_answers(1);
     assert_eq!(client.get("/write").await.status, StatusCode::OK);
     store.lose_answers(1);
@@ -160,7 +195,11 @@ async fn r08_rotation_gives_a_new_id_keeps_the_data_and_leaves_no_alias() {
         assert_ne!(client.id("connect.sid"), old.id("connect.sid"));
         assert_eq!(client.get("/read").await.body, "1", "{path}");
         let answer = old.get("/read").await;
-        assert_eq!((answer.body.as_str(), answer.set_cookie()), ("", None), "{path}");
+        assert_eq!(
+            (answer.body.as_str(), answer.set_cookie()),
+            ("", None),
+            "{path}"
+        );
     }
 }
 
@@ -186,7 +225,10 @@ async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
     for _ in 0..50 {
         let (one, two) = (client.copy(), client.copy());
         let (a, b) = tokio::join!(one.get("/rotate"), two.get("/rotate"));
-        let cookies: Vec<_> = [&a, &b].into_iter().filter_map(|answer| answer.set_cookie()).collect();
+        let cookies: Vec<_> = [&a, &b]
+            .into_iter()
+            .filter_map(Answer::set_cookie)
+            .collect();
         assert_eq!(cookies.len(), 1, "{a:?} {b:?}");
         let winner = if a.set_cookie().is_some() { one } else { two };
         assert_eq!(winner.get("/read").await.body, "1");
@@ -204,7 +246,10 @@ async fn a_double_sign_in_gives_each_response_a_live_session() {
     for browser in [one, two] {
         let other = browser.copy();
         assert_eq!(other.get("/read").await.status, StatusCode::OK);
-        assert!(browser.get("/read").await.set_cookie().is_some(), "rolling: it is live");
+        assert!(
+            browser.get("/read").await.set_cookie().is_some(),
+            "rolling: it is live"
+        );
     }
 }
 
@@ -215,7 +260,10 @@ async fn a_commit_by_hand_writes_once() {
     let answer = client.get("/certain").await;
     settle().await;
     assert_eq!(store.take_calls(), ["create"]);
-    assert_eq!(client.id("connect.sid").as_deref(), Some(answer.body.as_str()));
+    assert_eq!(
+        client.id("connect.sid").as_deref(),
+        Some(answer.body.as_str())
+    );
 }
 
 #[tokio::test]
@@ -225,7 +273,10 @@ async fn a_commit_by_hand_says_that_the_session_had_ended() {
     let old = client.copy();
     client.get("/rotate").await;
     let answer = old.get("/certain").await;
-    assert_eq!((answer.status, answer.set_cookie()), (StatusCode::GONE, None));
+    assert_eq!(
+        (answer.status, answer.set_cookie()),
+        (StatusCode::GONE, None)
+    );
 }
 
 /// es#241: express leaves the cookie in the browser. R10, R22.
@@ -256,7 +307,10 @@ async fn r17_a_silent_poll_neither_renews_nor_sends_the_cookie() {
     store.take_calls();
     let answer = client.get("/poll").await;
     settle().await;
-    assert_eq!((store.take_calls(), answer.set_cookie()), (vec!["load"], None));
+    assert_eq!(
+        (store.take_calls(), answer.set_cookie()),
+        (vec!["load"], None)
+    );
 }
 
 /// express/session#212 and its like: bots, health checks, OPTIONS.

@@ -92,8 +92,14 @@ impl Troubled {
         let lost = self
             .0
             .lost_answers
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if lost.is_ok() { Err(down()) } else { Ok(answer) }
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if lost.is_ok() {
+            Err(down())
+        } else {
+            Ok(answer)
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! A browser in miniature: sends what it was given, keeps the cookies that it is told to keep.
 
-use std::{collections::BTreeMap, sync::{Arc, Mutex}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use axum::{Router, body::Body};
 use http::{
@@ -88,7 +91,13 @@ impl Client {
     }
 
     pub async fn send(&self, request: http::request::Builder) -> Answer {
-        let cookies = self.jar.lock().unwrap().iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+        let cookies = self
+            .jar
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(n, v)| format!("{n}={v}"))
+            .collect::<Vec<_>>();
         let mut request = request;
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));

@@ -1,0 +1,14 @@
+//! The engine's rules as tables and properties: record, policy, session, plan and merge, without any I/O.
+
+mod common;
+mod debug;
+mod decision_table;
+mod ended;
+mod json_carried;
+mod lifetimes;
+mod limits;
+mod merge_laws;
+mod merge_table;
+mod record;
+mod renewal;
+mod session;
