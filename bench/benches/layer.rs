@@ -55,7 +55,7 @@ fn layer(c: &mut Criterion) {
             c.bench_function($name, |b| {
                 b.to_async(&runtime).iter_batched(
                     || ($service.clone(), request($cookie)),
-                    |(service, request)| async { service.oneshot(request).await.unwrap() },
+                    |(service, request)| async move { service.oneshot(request).await.unwrap() },
                     BatchSize::SmallInput,
                 );
             });

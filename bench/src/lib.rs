@@ -9,19 +9,18 @@ use cloakroom::{Error, Secrets, SessionId, core::id::ID_BYTES};
 /// The sizes that are measured, with a name for each.
 pub const SIZES: [(&str, usize); 2] = [("300 B", 300), ("10 KB", 10_000)];
 
-/// A stored session of about `bytes` bytes, as a shop would have it: a user, a token, and as many items in ten names as fit.
+/// A stored session of about `bytes` bytes, as a shop would have it: a user, a token, and lists of numbers in up to ten
+/// names.
 #[must_use]
 pub fn session(bytes: usize) -> Bytes {
     let mut text = String::from(
         r#"{"cookie":{"originalMaxAge":1800000,"expires":"2099-01-01T00:00:00.000Z","httpOnly":true,"path":"/"},"user":{"id":7,"name":"花子"},"csrf":"b1946ac92492d2347c6235b4d2611184","visits":1"#,
     );
-    let share = bytes.saturating_sub(text.len()) / 10;
-    for name in 0..10 {
+    let left = bytes.saturating_sub(text.len());
+    let lists = (left / 40).clamp(1, 10);
+    for name in 0..lists {
         let head = format!(r#","list{name}":["#);
-        if share < head.len() + 4 {
-            break;
-        }
-        let items = (share - head.len() - 1) / 3;
+        let items = (left / lists).saturating_sub(head.len()) / 3;
         text.push_str(&head);
         text.push_str(&vec!["42"; items.max(1)].join(","));
         text.push(']');
