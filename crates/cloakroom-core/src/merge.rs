@@ -142,10 +142,12 @@ fn merge_name(
     let mut operations = view
         .log
         .iter()
-        .filter_map(|(logged, operation)| (logged == name).then_some(operation))
-        .peekable();
-    if matches!(operations.peek(), Some(Operation::Update(_))) {
-        // What was made of the current value is made again of theirs, later operations of ours included.
+        .filter_map(|(logged, operation)| (logged == name).then_some(operation));
+    // Once a value was given that asked for no current one, nothing of ours depends on theirs any more.
+    if operations
+        .clone()
+        .all(|operation| matches!(operation, Operation::Update(_)))
+    {
         return operations.try_fold(merged, |record, operation| {
             apply(&record, name, operation, policy)
         });
