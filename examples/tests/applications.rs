@@ -34,8 +34,10 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
-    EndReason, Error, ErrorKind, MemoryStore, Secrets, SessionId, Store, SystemClock,
+    EndReason, Error, ErrorKind, Lifetime, MemoryStore, Secrets, Session, SessionError, SessionId,
+    SessionLayer, Store, SystemClock, Timestamp,
     core::store::{Created, Loaded, Replaced, Retired},
+    core::time::ManualClock,
     sqlite::SqliteStore,
 };
 use cloakroom_examples::own_store::MapStore;
@@ -261,4 +263,41 @@ async fn tower_alone_is_enough() {
     let answer = browser.get(&service, "/").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.set_cookie().is_none());
+}
+
+/// The stored value that both READMEs show.
+#[tokio::test]
+async fn the_value_in_the_readme_is_what_stands_in_the_store() {
+    let shown = |readme: &str| {
+        let (_, rest) = readme.split_once("```json\n").unwrap();
+        rest.split_once("\n```").unwrap().0.to_owned()
+    };
+    let readme = shown(include_str!("../../README.md"));
+    assert_eq!(readme, shown(include_str!("../../README.ja.md")));
+
+    let store = MemoryStore::new();
+    let clock = ManualClock::new(Timestamp::parse_iso("2026-11-25T21:18:38.229Z").unwrap());
+    // As the login application has it, with its default settings.
+    let sessions = SessionLayer::express(store.clone(), secrets())
+        .lifetime(Lifetime::idle(Duration::from_secs(60)))
+        .rolling(true)
+        .resave(false)
+        .eager(false)
+        .clock(clock)
+        .build()
+        .unwrap();
+    let login = async |session: Session| -> Result<String, SessionError> {
+        session.sign_in("花子")?;
+        session.insert("userName", "花子")?;
+        Ok(session.id().as_str().to_owned())
+    };
+    let app = axum::Router::new()
+        .route("/", axum::routing::get(login))
+        .layer(sessions);
+    let answer = Browser::default().get(&app, "/").await;
+    let id = SessionId::parse(&answer.text).unwrap();
+    let Loaded::Live(stored) = store.load(&id).await.unwrap() else {
+        panic!("the session is not stored")
+    };
+    assert_eq!(String::from_utf8_lossy(&stored.value), readme);
 }
