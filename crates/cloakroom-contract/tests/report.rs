@@ -7,7 +7,7 @@ use bytes::Bytes;
 use cloakroom_contract::{
     Capability, Handle, Opened, Outcome, StoreFactory, cases, find, rogues::Rogue, run_all,
 };
-use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store};
+use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store};
 
 /// What a hopeless store does.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,10 @@ impl Store for Hopeless {
     }
 
     async fn end(&self, _: &SessionId, _: EndReason) -> Result<bool, Error> {
+        self.answer().await
+    }
+
+    async fn retire(&self, _: &SessionId, _: &Bytes) -> Result<Retired, Error> {
         self.answer().await
     }
 }
