@@ -30,9 +30,9 @@ async fn login(session: Session, Form(form): Form<Login>) -> Result<Redirect, Se
     // A new id, so that whoever knew the old one knows nothing of what follows.
     session.sign_in(form.name)?;
     if form.remember.is_some() {
-        session.set_lifetime(30 * DAY)?;
+        session.set_lifetime(Lifetime::idle(30 * DAY))?;
     } else {
-        session.set_browser_session()?;
+        session.set_lifetime(Lifetime::browser_session(DAY))?;
     }
     Ok(Redirect::to("/"))
 }
