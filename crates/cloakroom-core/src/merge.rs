@@ -118,6 +118,9 @@ fn merge(
     if let Some(lifetime) = view.lifetime_change {
         merged.set_lifetime(lifetime);
     }
+    if view.ends_change.is_some() {
+        merged.set_ends(view.ends_change);
+    }
     if let Some(identity) = view.sign_in_stamp() {
         merged.set_identity(identity);
         merged.set_ends(view.record.ends());
@@ -142,10 +145,12 @@ fn merge_name(
     let mut operations = view
         .log
         .iter()
-        .filter_map(|(logged, operation)| (logged == name).then_some(operation))
-        .peekable();
-    if matches!(operations.peek(), Some(Operation::Update(_))) {
-        // What was made of the current value is made again of theirs, later operations of ours included.
+        .filter_map(|(logged, operation)| (logged == name).then_some(operation));
+    // Once a value was given that asked for no current one, nothing of ours depends on theirs any more.
+    if operations
+        .clone()
+        .all(|operation| matches!(operation, Operation::Update(_)))
+    {
         return operations.try_fold(merged, |record, operation| {
             apply(&record, name, operation, policy)
         });

@@ -189,7 +189,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     let mut record = view.record.clone();
     // One from before the absolute lifetime was configured, or from a Node peer, gets its end now.
     let stamped = stamp(&mut record, policy, now);
-    let lifetime_changed = view.lifetime_change.is_some();
+    let lifetime_changed = view.lifetime_change.is_some() || view.ends_change.is_some();
     // What was asked for expressly, a sign-in or a lifetime, counts from now in a silent request too.
     let silent = view.is_silent() && !lifetime_changed && !view.signs_in();
     let times = match existing.remaining {
@@ -228,7 +228,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     };
 
     let renews = !silent && store != StoreOp::None;
-    let send = existing.resign
+    let send = existing.resign && !silent
         || policy.rolling && renews
         || lifetime_changed
         || modified && !silent && times.cookie_expires.is_some();

@@ -58,6 +58,12 @@ impl Lifetime {
         self.own
     }
 
+    /// The absolute lifetime, where there is one.
+    #[must_use]
+    pub const fn absolute_duration(&self) -> Option<Duration> {
+        self.absolute
+    }
+
     fn validate(&self) -> Result<(), Error> {
         let refuse = |message: String| Err(Error::new(ErrorKind::Config, message));
         let millisecond = Duration::from_millis(1);
@@ -112,7 +118,8 @@ pub struct Policy {
     pub resave: bool,
     /// What an unset session becomes.
     pub unset: Unset,
-    /// Renew only when this share of the lifetime (0 to 1) has passed since the last renewal. 0 renews at each use.
+    /// Renew only when this share of the lifetime (0 to 1) has passed since the last renewal. 0 renews at each use. Unless
+    /// the store is `exclusive`, half of the lifetime is the most that counts: by then `cookie.expires` is written anew.
     pub renew_after: f64,
     /// Only cloakroom writes to the store: no names and integers are refused for Node's sake, and `cookie.expires` is
     /// not kept fresh for it.

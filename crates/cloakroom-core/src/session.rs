@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     EndReason, Error, ErrorKind, SessionId, Timestamp,
     json::Raw,
-    policy::Policy,
+    policy::{Lifetime, Policy},
     record::{
         Identity, OwnLifetime, Record, StoredAttributes, check_name, check_size, check_value,
     },
@@ -103,6 +103,8 @@ pub struct View {
     pub(crate) record: Record,
     pub(crate) log: Vec<(String, Operation)>,
     pub(crate) lifetime_change: Option<OwnLifetime>,
+    /// The absolute end that this request gave the session itself.
+    pub(crate) ends_change: Option<Timestamp>,
     ending: Option<Ending>,
     rotated: bool,
     sign_in: Option<Identity>,
@@ -137,6 +139,7 @@ impl View {
             record,
             log: Vec::new(),
             lifetime_change: None,
+            ends_change: None,
             ending: None,
             rotated: false,
             sign_in: None,
@@ -335,6 +338,39 @@ impl View {
         Ok(())
     }
 
+    /// As [`View::set_lifetime`], with an absolute lifetime of its own where `lifetime` has one.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::set_lifetime`], and [`ErrorKind::Invalid`] for an idle lifetime that the policy's absolute one would
+    /// cut.
+    pub fn remember(
+        &mut self,
+        lifetime: Lifetime,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let (own, absolute) = (lifetime.own(), lifetime.absolute_duration());
+        let limit = policy.lifetime.absolute_duration();
+        if let (OwnLifetime::Idle(idle), None, Some(limit)) = (own, absolute, limit)
+            && idle > limit
+        {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "a lifetime of {idle:?} would be cut by the layer's absolute lifetime of {limit:?}; give the session an absolute lifetime of its own, as in `Lifetime::idle(..).absolute(..)`"
+                ),
+            ));
+        }
+        self.set_lifetime(own)?;
+        if let Some(absolute) = absolute {
+            let ends = now.saturating_add(absolute);
+            self.record.set_ends(Some(ends));
+            self.ends_change = Some(ends);
+        }
+        Ok(())
+    }
+
     /// Gives the session a new id and keeps its data. The old id is dead when the response leaves.
     ///
     /// # Errors
@@ -403,16 +439,20 @@ impl View {
     /// Whether the application's data differ from what is stored.
     #[must_use]
     pub fn is_modified(&self) -> bool {
-        if self.sign_in.is_some() || self.lifetime_change.is_some() {
+        if self.sign_in.is_some() {
+            return true;
+        }
+        let base = match &self.origin {
+            // A lifetime alone makes no session: it would make one for every visitor.
+            Origin::New(_) => return self.record.data().next().is_some(),
+            Origin::Existing(existing) => existing,
+        };
+        if self.lifetime_change.is_some() || self.ends_change.is_some() {
             return true;
         }
         if self.log.is_empty() {
             return false;
         }
-        let base = match &self.origin {
-            Origin::New(_) => return self.record.data().next().is_some(),
-            Origin::Existing(existing) => existing,
-        };
         match Record::parse(&base.base, &crate::record::Limits::unlimited()) {
             Ok(Some(base)) => self
                 .log
@@ -452,6 +492,12 @@ impl View {
         self.log = later;
         if self.lifetime_change == snapshot.lifetime_change {
             self.lifetime_change = None;
+        }
+        if self.ends_change == snapshot.ends_change {
+            self.ends_change = None;
+        }
+        if self.ends_change.is_some() {
+            self.record.set_ends(self.ends_change);
         }
         if let Some(lifetime) = self.lifetime_change {
             self.record.set_lifetime(lifetime);

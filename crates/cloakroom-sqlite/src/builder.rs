@@ -8,7 +8,7 @@ use crate::{
     checkpoint::Checkpoints,
     clock::SystemClock,
     fault::Fault,
-    file::{self, Tuning},
+    file::{self, Home, Tuning},
     readers::Readers,
     store::SqliteStore,
     writer::{Settings, Writer},
@@ -159,8 +159,9 @@ impl SqliteStoreBuilder {
             max_file_size: self.max_file_size,
         };
         let conn = file::open_writer(&path, tuning)?;
+        let home = Home::of(&path);
         let fail = |fault: Fault| fault.into_error(&path);
-        let readers = Arc::new(Readers::open(&path).map_err(fail)?);
+        let readers = Arc::new(Readers::open(home.clone()).map_err(fail)?);
         let checkpoints = Checkpoints::start(&path, tuning).map_err(fail)?;
         let settings = Settings {
             prefix: self.prefix.clone(),
@@ -171,7 +172,7 @@ impl SqliteStoreBuilder {
             sweep_batch: self.sweep_batch,
         };
         let writer =
-            Writer::start(conn, checkpoints, readers.clone(), settings).map_err(|error| {
+            Writer::start(conn, home, checkpoints, readers.clone(), settings).map_err(|error| {
                 let what = format!("session store {}: no thread to write with", path.display());
                 Error::new(ErrorKind::Unavailable, what).with_source(error)
             })?;

@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Sqlite(ffi::Error),
     /// A row is not as the schema says.
     Row,
+    /// The path leads to another file than the one that is open, or to none.
+    Moved,
     /// More calls wait for the writer than `max_queue` allows.
     Crowded,
     /// The store was closed.
@@ -78,6 +80,10 @@ impl Fault {
             Self::Row => (
                 Rejected,
                 "a row does not have the form that this schema version gives it; see what changed the table",
+            ),
+            Self::Moved => (
+                Rejected,
+                "the file was moved or deleted while it was open; put it back, or open the store anew",
             ),
             Self::Crowded => (
                 Unavailable,

@@ -4,7 +4,8 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use cloakroom_core::{Error, ErrorKind};
@@ -94,6 +95,49 @@ fn warn_if_wide(path: &Path) {
     let _ = path;
 }
 
+/// The file that was opened, whatever its path leads to later. SQLite itself does not notice: it would go on writing to a
+/// file that nobody finds again.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    path: PathBuf,
+    inode: Option<(u64, u64)>,
+}
+
+impl Home {
+    pub(crate) fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            inode: inode(path),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the path still leads there.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if inode(&self.path) == self.inode {
+            Ok(())
+        } else {
+            Err(Fault::Moved)
+        }
+    }
+}
+
+#[cfg(unix)]
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere an open file cannot be moved.
+#[cfg(not(unix))]
+fn inode(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// What a connection that writes needs to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
@@ -104,25 +148,32 @@ pub(crate) struct Tuning {
 
 /// Opens the connection of the writer and brings the file's schema up to date.
 pub(crate) fn open_writer(path: &Path, tuning: Tuning) -> Result<Connection, Error> {
-    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, tuning)
-        .map_err(|fault| at_open(path, fault))?;
-    if conn.is_readonly("main").unwrap_or(false) {
-        return Err(refuse(
-            path,
-            "the file is read-only; give the process write access to it and to its directory",
-        ));
+    let start = Instant::now();
+    loop {
+        match try_open(path, tuning) {
+            // SQLite does not wait where waiting could be for each other: two that turn a new file to WAL at once.
+            Err(Misfit::Fault(fault))
+                if fault.is_busy() && start.elapsed() < tuning.busy_timeout =>
+            {
+                thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened.map_err(|misfit| misfits(path, misfit)),
+        }
     }
-    schema::migrate(&mut conn, schema::STEPS).map_err(|misfit| misfits(path, misfit))?;
-    let mode: String = conn
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(|error| at_open(path, error.into()))?;
+}
+
+fn try_open(path: &Path, tuning: Tuning) -> Result<Connection, Misfit> {
+    let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, tuning)?;
+    if conn.is_readonly("main")? {
+        return Err(Misfit::ReadOnly);
+    }
+    schema::migrate(&mut conn, schema::STEPS)?;
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
-        return Err(refuse(
-            path,
-            "the file system cannot hold a write-ahead log; use a local disk, not a network share",
-        ));
+        return Err(Misfit::NoLog);
     }
-    limit_size(&conn, tuning.max_file_size).map_err(|fault| at_open(path, fault))?;
+    limit_size(&conn, tuning.max_file_size)?;
     Ok(conn)
 }
 
@@ -165,17 +216,6 @@ fn limit_size(conn: &Connection, max_file_size: Option<u64>) -> Result<(), Fault
     Ok(())
 }
 
-fn at_open(path: &Path, fault: Fault) -> Error {
-    match fault.code() {
-        // While the server runs it may pass; at the start, waiting does not help.
-        Some(ErrorCode::CannotOpen) => refuse(
-            path,
-            "the file cannot be opened; see that the process may read and write it and its directory",
-        ),
-        _ => fault.into_error(path),
-    }
-}
-
 fn misfits(path: &Path, misfit: Misfit) -> Error {
     match misfit {
         Misfit::Newer { file, build } => refuse(
@@ -189,7 +229,20 @@ fn misfits(path: &Path, misfit: Misfit) -> Error {
             path,
             "this is another program's SQLite database; name another file",
         ),
-        Misfit::Fault(fault) => at_open(path, fault),
+        Misfit::ReadOnly => refuse(
+            path,
+            "the file is read-only; give the process write access to it and to its directory",
+        ),
+        Misfit::NoLog => refuse(
+            path,
+            "the file system cannot hold a write-ahead log; use a local disk, not a network share",
+        ),
+        // While the server runs it may pass; at the start, waiting does not help.
+        Misfit::Fault(fault) if fault.code() == Some(ErrorCode::CannotOpen) => refuse(
+            path,
+            "the file cannot be opened; see that the process may read and write it and its directory",
+        ),
+        Misfit::Fault(fault) => fault.into_error(path),
     }
 }
 

@@ -5,30 +5,35 @@
 //! A reader waits for no lock: in WAL mode nothing but a foreign exclusive lock stops it, and then the call is handed to
 //! the writer's thread, which may wait.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use crate::{fault::Fault, file};
+use crate::{
+    fault::Fault,
+    file::{self, Home},
+};
 
 /// How many connections are kept for the next calls; what is beyond is closed after use.
 const MAX_IDLE: usize = 32;
 
 pub(crate) struct Readers {
-    path: PathBuf,
+    home: Home,
     /// `None` once the store is closed.
     idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
-    /// A pool with one connection, so that a file that cannot be read is known at once.
-    pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+    /// A pool with one connection, so that a file that cannot be read is known at once; with none where another process
+    /// holds a lock at this moment.
+    pub(crate) fn open(home: Home) -> Result<Self, Fault> {
+        let first = match file::open_reader(home.path()) {
+            Err(fault) if fault.is_busy() => None,
+            opened => Some(opened?),
+        };
         Ok(Self {
-            idle: Mutex::new(Some(vec![file::open_reader(path)?])),
-            path: path.to_owned(),
+            idle: Mutex::new(Some(Vec::from_iter(first))),
+            home,
         })
     }
 
@@ -39,7 +44,12 @@ impl Readers {
         let kept = self.idle().as_mut().ok_or(Fault::Closed)?.pop();
         let conn = match kept {
             Some(conn) => conn,
-            None => file::open_reader(&self.path)?,
+            None => {
+                let conn = file::open_reader(self.home.path());
+                // Another file in the same place would answer that every session is missing.
+                self.home.check()?;
+                conn?
+            }
         };
         let found = work(&conn);
         let surplus = match &mut *self.idle() {

@@ -26,15 +26,25 @@ pub(crate) const STEPS: &[&str] = &["
     CREATE INDEX sessions_by_expiry ON sessions (prefix, expires);
 "];
 
-/// Why a file's schema cannot be used.
+/// Why a file cannot be used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Misfit {
     /// The file was written by a later release.
     Newer { file: i64, build: i64 },
     /// A database, but not one of ours.
     Foreign,
+    /// The file may not be written.
+    ReadOnly,
+    /// The file cannot have a write-ahead log.
+    NoLog,
     /// SQLite failed.
     Fault(Fault),
+}
+
+impl From<Fault> for Misfit {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
 }
 
 impl From<rusqlite::Error> for Misfit {
@@ -46,7 +56,11 @@ impl From<rusqlite::Error> for Misfit {
 /// Brings the file to the last of `steps`, in one transaction, whatever version it has. Does not write where there is
 /// nothing to do. Of two processes that open a new file together, one makes the table and the other finds it.
 pub(crate) fn migrate(conn: &mut Connection, steps: &[&str]) -> Result<(), Misfit> {
-    if version(conn, steps)? == steps.len() {
+    // In a transaction, or half of what is read would be from before another process' migration.
+    let reading = conn.transaction()?;
+    let found = version(&reading, steps)?;
+    drop(reading);
+    if found == steps.len() {
         return Ok(());
     }
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

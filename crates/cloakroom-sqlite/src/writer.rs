@@ -14,11 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cloakroom_core::{Clock, Error, Timestamp};
+use cloakroom_core::{Clock, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::{checkpoint::Checkpoints, fault::Fault, readers::Readers, rows};
+use crate::{checkpoint::Checkpoints, fault::Fault, file::Home, readers::Readers, rows};
 
 /// One call that waits for the writer.
 pub(crate) trait Job: Send {
@@ -81,6 +81,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(
         conn: Connection,
+        home: Home,
         checkpoints: Checkpoints,
         readers: Arc<Readers>,
         settings: Settings,
@@ -89,6 +90,7 @@ impl Writer {
         let mut thread = Thread {
             next_sweep: settings.sweep_interval.and_then(after),
             conn,
+            home,
             checkpoints,
             readers,
             messages,
@@ -174,6 +176,7 @@ fn after(interval: Duration) -> Option<Instant> {
 
 struct Thread {
     conn: Connection,
+    home: Home,
     checkpoints: Checkpoints,
     readers: Arc<Readers>,
     messages: Receiver<Message>,
@@ -249,7 +252,7 @@ impl Thread {
     /// One transaction. An error means that nothing of it has happened; a job that fails by itself is no error here.
     fn transact(&self, group: &mut [Box<dyn Job>]) -> Result<(), Fault> {
         let now = self.settings.clock.now();
-        transaction(&self.conn, |conn| {
+        self.transaction(|conn| {
             for job in group {
                 if let Err(fault) = job.apply(conn, now)
                     && conn.is_autocommit()
@@ -269,10 +272,9 @@ impl Thread {
         }
         let (prefix, limit) = (&self.settings.prefix, self.settings.sweep_batch);
         let now = self.settings.clock.now();
-        let swept = transaction(&self.conn, |conn| rows::sweep(conn, prefix, limit, now));
+        let swept = self.transaction(|conn| rows::sweep(conn, prefix, limit, now));
         if let Err(fault) = swept {
-            let error: Error =
-                fault.into_error(std::path::Path::new(self.conn.path().unwrap_or("")));
+            let error = fault.into_error(self.home.path());
             tracing::warn!(%error, "sweeping failed and will be tried again");
         }
         if !swept.is_ok_and(|count| count >= limit) {
@@ -286,21 +288,22 @@ impl Thread {
         self.checkpoints.finish(&self.conn);
         self.conn.close().map_err(|(_, error)| error.into())
     }
-}
-
-/// `BEGIN IMMEDIATE` waits for other writers before anything was read, so what `work` reads holds until the commit.
-fn transaction<T>(
-    conn: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let done = work(conn).and_then(|done| {
-        conn.prepare_cached("COMMIT")?.execute([])?;
-        Ok(done)
-    });
-    if !conn.is_autocommit() {
-        // Fails only where SQLite has rolled back by itself.
-        let _ = conn.execute_batch("ROLLBACK");
+    /// `BEGIN IMMEDIATE` waits for other writers before anything was read, so what `work` reads holds until the commit.
+    fn transaction<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.home.check()?;
+        let conn = &self.conn;
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let done = work(conn).and_then(|done| {
+            conn.prepare_cached("COMMIT")?.execute([])?;
+            Ok(done)
+        });
+        if !conn.is_autocommit() {
+            // Fails only where SQLite has rolled back by itself.
+            let _ = conn.execute_batch("ROLLBACK");
+        }
+        done
     }
-    done
 }

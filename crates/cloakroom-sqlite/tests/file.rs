@@ -366,3 +366,15 @@ async fn r29_errors_and_debug_show_no_id_and_no_value() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_file_that_was_taken_away_accepts_no_more_writes() {
+    let place = Place::new();
+    let store = place.open();
+    store.create(&id("a"), bytes("v"), HOUR).await.unwrap();
+    fs::rename(place.file(), place.dir.path().join("elsewhere.db")).unwrap();
+    let error = store.renew(&id("a"), HOUR).await.unwrap_err();
+    check(&error, &place, ErrorKind::Rejected, &["moved or deleted"]);
+    fs::rename(place.dir.path().join("elsewhere.db"), place.file()).unwrap();
+    assert!(store.renew(&id("a"), HOUR).await.unwrap());
+}

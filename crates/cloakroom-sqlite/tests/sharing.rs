@@ -132,7 +132,10 @@ async fn two_stores_on_one_file_count_to_the_same_number() {
         .map(|n| {
             let store = stores[n % 2].clone();
             tokio::spawn(async move {
-                for _ in 0..25 {
+                for round in 0..25 {
+                    // Reads before it writes, which `BEGIN` alone would not survive.
+                    let ended = id(&format!("task{n}-round{round}"));
+                    assert!(!store.end(&ended, EndReason::Destroyed).await.unwrap());
                     let Loaded::Live(mut seen) = store.load(&id("n")).await.unwrap() else {
                         panic!("the session is gone");
                     };

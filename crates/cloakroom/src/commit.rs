@@ -68,6 +68,11 @@ impl Outcome {
         }
     }
 
+    /// Nothing was written; the cookie is sent again if the session is known to live.
+    fn still(live: bool, cookie: CookieOp) -> Self {
+        Self::unchanged(if live { cookie } else { CookieOp::Keep })
+    }
+
     fn written(cookie: CookieOp, write: Write) -> Self {
         Self {
             cookie,
@@ -83,17 +88,30 @@ impl Outcome {
     }
 }
 
-/// Commits a view. `deliverable` says whether a cookie can reach the browser; `essential` comes back as whether the
-/// application asked for what failed.
+/// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
+/// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
+/// the network as well.
+const RECHECK_AFTER: Duration = Duration::from_millis(20);
+
+/// What is known of the request beside its view.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    /// Whether a cookie can reach the browser.
+    pub(crate) deliverable: bool,
+    /// How long ago the session was loaded.
+    pub(crate) age: Duration,
+}
+
+/// Commits a view.
 pub(crate) async fn commit(
     config: &Arc<Config>,
     view: &mut View,
-    deliverable: bool,
+    circumstances: Circumstances,
 ) -> Result<Outcome, Failure> {
     let mut turn = None;
     for attempt in 1..=TRIES {
         let mut planned = plan(view, &config.policy, config.clock.now());
-        if !deliverable && !withhold(&mut planned) {
+        if !circumstances.deliverable && !withhold(&mut planned) {
             return Ok(Outcome::unchanged(CookieOp::Keep));
         }
         if planned.dropped {
@@ -101,24 +119,24 @@ pub(crate) async fn commit(
             tracing::debug!("a change is not saved: the session had ended before the request");
             return Ok(Outcome::gone());
         }
-        let essential = planned.essential;
-        match step(config, view, planned).await {
+        let stake = Stake::of(view, &planned);
+        match step(config, view, planned, circumstances.age).await {
             Ok(Step::Done(outcome)) => return Ok(outcome),
             Ok(Step::Again) => {}
             Ok(Step::Conflict(theirs)) => {
                 observe::conflict();
                 merge::rebase(view, theirs, &config.policy, &config.resolver)
-                    .map_err(|error| Failure { error, essential })?;
+                    .map_err(|error| Failure { error, stake })?;
                 if turn.is_none() {
                     turn = Some(config.turns.of(view.id()).await);
                 } else {
                     tokio::time::sleep(jitter(config, attempt)).await;
                 }
             }
-            Err(error) => return Err(Failure { error, essential }),
+            Err(error) => return Err(Failure { error, stake }),
         }
     }
-    let essential = plan(view, &config.policy, config.clock.now()).essential;
+    let planned = plan(view, &config.policy, config.clock.now());
     Err(Failure {
         error: Error::new(
             ErrorKind::Conflict,
@@ -126,7 +144,7 @@ pub(crate) async fn commit(
                 "other requests changed the session {TRIES} times while this one tried to; the change was not saved"
             ),
         ),
-        essential,
+        stake: Stake::of(view, &planned),
     })
 }
 
@@ -134,8 +152,30 @@ pub(crate) async fn commit(
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The application asked for it; otherwise it was housekeeping.
-    pub(crate) essential: bool,
+    pub(crate) stake: Stake,
+}
+
+/// What is lost if a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stake {
+    /// Something that the application asked for.
+    Change,
+    /// A new session without data, which `save_uninitialized` asks for.
+    NewSession,
+    /// A renewal, fresh dates, a `resave`: the session is as it was, and the next request tries again.
+    Upkeep,
+}
+
+impl Stake {
+    fn of(view: &View, planned: &Plan) -> Self {
+        if planned.essential {
+            Self::Change
+        } else if view.is_new() {
+            Self::NewSession
+        } else {
+            Self::Upkeep
+        }
+    }
 }
 
 enum Step {
@@ -144,12 +184,27 @@ enum Step {
     Again,
 }
 
-async fn step(config: &Arc<Config>, view: &mut View, planned: Plan) -> Result<Step, Error> {
+async fn step(
+    config: &Arc<Config>,
+    view: &mut View,
+    planned: Plan,
+    age: Duration,
+) -> Result<Step, Error> {
     let cookie = planned.cookie;
+    let recheck = age >= RECHECK_AFTER && matches!(cookie, CookieOp::Set { .. });
     match planned.store {
+        StoreOp::None if recheck && !view.is_new() => {
+            let found = timed(config, "load", config.store.load(view.id())).await;
+            let live = matches!(found, Ok(Loaded::Live(_)));
+            Ok(Step::Done(Outcome::still(live, cookie)))
+        }
         StoreOp::None => Ok(Step::Done(Outcome::unchanged(cookie))),
+        StoreOp::Renew { id, ttl } if recheck => {
+            let live = renew(config, &id, ttl).await;
+            Ok(Step::Done(Outcome::still(live, cookie)))
+        }
         StoreOp::Renew { id, ttl } => {
-            renew(config, id, ttl);
+            renew_beside(config, id, ttl);
             Ok(Step::Done(Outcome::unchanged(cookie)))
         }
         StoreOp::End { id } => {
@@ -308,20 +363,27 @@ async fn discard(config: &Config, id: &SessionId) {
     let _ = timed(config, "end", config.store.end(id, EndReason::Destroyed)).await;
 }
 
-/// Renews beside the response: nobody waits for it, and a failure is counted and logged.
-fn renew(config: &Arc<Config>, id: SessionId, ttl: Duration) {
+/// Renews, and says whether the session is known to live. A failure is counted and logged and nobody's trouble: where the
+/// store can be read and not written, reading works.
+async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
+    let renewed = timed(config, "renew", config.store.renew(id, ttl)).await;
+    observe::renewal(match renewed {
+        Ok(true) => "done",
+        Ok(false) => "gone",
+        Err(_) => "error",
+    });
+    matches!(renewed, Ok(true))
+}
+
+/// Renews beside the response: nobody waits for it.
+fn renew_beside(config: &Arc<Config>, id: SessionId, ttl: Duration) {
     let Ok(permit) = Arc::clone(&config.renewals).try_acquire_owned() else {
         observe::renewal("dropped");
         return;
     };
     let config = Arc::clone(config);
     tokio::spawn(async move {
-        let renewed = timed(&config, "renew", config.store.renew(&id, ttl)).await;
-        observe::renewal(match renewed {
-            Ok(true) => "done",
-            Ok(false) => "gone",
-            Err(_) => "error",
-        });
+        renew(&config, &id, ttl).await;
         drop(permit);
     });
 }

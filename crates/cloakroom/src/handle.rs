@@ -2,20 +2,20 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use cloakroom_core::{
-    EndReason, Error, ErrorKind, SessionId,
+    EndReason, Error, ErrorKind, Lifetime, SessionId,
     json::Raw,
     plan::CookieOp,
-    record::{Identity, OwnLifetime},
+    record::Identity,
     session::{Existing, NewReason, Origin, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    commit::{Failure, Fate, commit},
+    commit::{Circumstances, Failure, Fate, Stake, commit},
     config::Config,
     load, observe,
 };
@@ -43,6 +43,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     view: View,
+    /// When the store was asked for what the view stands on.
+    loaded: Instant,
     /// The response's head has left: no cookie can be set any more.
     head_left: bool,
     /// Somebody has declared to commit changes after that by hand.
@@ -61,6 +63,7 @@ impl Session {
             deliverable,
             state: Mutex::new(State {
                 view,
+                loaded: Instant::now(),
                 head_left: false,
                 kept_open: false,
                 out_of_reach: false,
@@ -272,22 +275,18 @@ impl Session {
         })
     }
 
-    /// Gives this session a lifetime of its own after each use ("remember me"), which it keeps.
+    /// Gives this session a lifetime of its own ("remember me"), which it keeps: after each use, and in all where
+    /// `lifetime` has an absolute one. [`Lifetime::browser_session`] lets the browser forget the cookie when it is closed;
+    /// the store's time is then the layer's. A new session is not saved for this alone.
     ///
     /// # Errors
     ///
-    /// As [`Session::insert`]; [`ErrorKind::Invalid`] for less than a millisecond.
-    pub fn set_lifetime(&self, idle: Duration) -> Result<(), Error> {
-        self.change(|view| view.set_lifetime(OwnLifetime::Idle(idle)))
-    }
-
-    /// Lets the browser forget this session's cookie when it is closed.
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::insert`].
-    pub fn set_browser_session(&self) -> Result<(), Error> {
-        self.change(|view| view.set_lifetime(OwnLifetime::Browser))
+    /// As [`Session::insert`]; [`ErrorKind::Invalid`] for less than a millisecond, and for an idle lifetime that the
+    /// layer's absolute one would cut.
+    pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<(), Error> {
+        let config = self.config();
+        let now = config.clock.now();
+        self.change(|view| view.remember(lifetime, &config.policy, now))
     }
 
     /// Lets this request use the session without renewing it: for polling that must not keep a visitor signed in.
@@ -370,7 +369,7 @@ impl Session {
     /// Commits and remembers what the browser is to be told.
     pub(crate) async fn commit_now(&self) -> Result<Fate, Failure> {
         let _turn = self.0.committing.lock().await;
-        let (snapshot, deliverable) = {
+        let (snapshot, circumstances) = {
             let state = self.state();
             if state.out_of_reach {
                 return Ok(Fate::Unchanged);
@@ -382,17 +381,21 @@ impl Session {
                         ErrorKind::TooLate,
                         "the session needs a cookie and the response that could have brought it has left",
                     ),
-                    essential: true,
+                    stake: Stake::Change,
                 });
             }
-            (state.view.clone(), self.0.deliverable)
+            let circumstances = Circumstances {
+                deliverable: self.0.deliverable,
+                age: state.loaded.elapsed(),
+            };
+            (state.view.clone(), circumstances)
         };
         let mut view = snapshot.clone();
-        let outcome = commit(&self.0.config, &mut view, deliverable).await?;
+        let outcome = commit(&self.0.config, &mut view, circumstances).await?;
         self.take_in(&snapshot, &outcome.fate)
             .map_err(|error| Failure {
                 error,
-                essential: true,
+                stake: Stake::Change,
             })?;
         let mut state = self.state();
         if outcome.cookie != CookieOp::Keep {
@@ -463,7 +466,9 @@ impl Session {
                     ..before
                 };
                 let fresh_id = self.config().fresh_id()?;
-                self.state().view = View::existing(existing, record, fresh_id);
+                let mut state = self.state();
+                state.view = View::existing(existing, record, fresh_id);
+                state.loaded = Instant::now();
                 Ok(())
             }
             load::Found::None(_) => Err(gone()),

@@ -14,14 +14,15 @@ use http::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// 503 with `Retry-After` for every request that needs its session.
+    /// 503 with `Retry-After` for every request whose session cannot be loaded or saved. Upkeep is no saving: a page that
+    /// only reads is served where the store can be read and not written.
     #[default]
     FailClosed,
-    /// As `FailClosed`, but a request that only reads is served where the store can be read and not written: failed
-    /// housekeeping (saving an uninitialized session, `resave`, renewing dates) does not fail the response.
+    /// As `FailClosed`, but a new visitor, whose session `save_uninitialized` would have saved without data, is served
+    /// without one.
     ReadOnly,
-    /// The request goes on as an anonymous one whose session refuses changes with an error, and housekeeping does not
-    /// fail the response.
+    /// The request goes on as an anonymous one whose session refuses changes with an error; a new visitor is served as
+    /// with `ReadOnly`.
     Anonymous,
 }
 

@@ -146,9 +146,11 @@ proptest! {
             running[at].step(&mut store);
         }
         for request in &mut running {
-            while !request.done {
+            // Alone it loads, merges once at most, and commits.
+            for _ in 0..3 {
                 request.step(&mut store);
             }
+            prop_assert!(request.done);
         }
         let end = record(std::str::from_utf8(&store).unwrap());
         for (name, sum) in sums {

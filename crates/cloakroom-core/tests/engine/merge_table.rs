@@ -64,6 +64,11 @@ fn each_name_takes_the_change_that_was_made() {
                 .unwrap();
         }
     };
+    let add_then_set: Act = |v, p| {
+        v.update("a", |n: Option<u32>| n.map(|n| n + 10), p)
+            .unwrap();
+        v.insert("a", &2, p).unwrap();
+    };
     let take: Act = |v, p| v.update("a", |_: Option<u32>| None, p).unwrap();
     // Ours, their data, what comes of it, and what with a resolver for theirs.
     for (what, act, text, ours, resolved) in [
@@ -117,6 +122,7 @@ fn each_name_takes_the_change_that_was_made() {
             "a=12",
             "a=5",
         ),
+        ("updated, then set", add_then_set, r#","a":5"#, "a=2", "a=5"),
         ("updated away", take, r#","a":5"#, "", ""),
     ] {
         for (resolver, expected) in [(Resolver::ours(), ours), (Resolver::theirs(), resolved)] {

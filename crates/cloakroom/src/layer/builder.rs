@@ -136,7 +136,7 @@ impl SessionLayerBuilder {
     }
 
     /// Renew a session only when this share of its lifetime, from 0 to 1, has passed since the last renewal. Default: 0,
-    /// at each use, as express.
+    /// at each use, as express. Unless the store is [`exclusive`](Self::exclusive), more than a half counts as a half.
     pub fn renew_after(mut self, share: f64) -> Self {
         self.policy.renew_after = share;
         self

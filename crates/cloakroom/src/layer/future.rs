@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
-    commit::Failure,
+    commit::{Failure, Stake},
     layer::{body::SessionBody, headers},
     outage::OutagePolicy,
     slot::SessionSlot,
@@ -98,9 +98,9 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Opening { open, call } => {
                     let opened = ready!(open.as_mut().poll(cx));
-                    if let (Err(error), Some(slot)) = (opened, this.slot.take()) {
+                    if let (Err(error), Some(slot)) = (opened, this.slot.as_ref()) {
                         *call = None;
-                        return Poll::Ready(Ok(refuse(&slot, &error)));
+                        return Poll::Ready(Ok(refuse(slot, &error)));
                     }
                     let Some((mut service, request)) = call.take() else {
                         // Polled after it was ready: the contract of Future is broken already.
@@ -150,12 +150,12 @@ fn finish<B>(
     let config = slot.config();
     let cookie = match committed {
         Ok(cookie) => cookie,
-        Err(failure) if failure.essential || config.outage == OutagePolicy::FailClosed => {
+        Err(failure) if must_fail(&failure, config.outage) => {
             tracing::error!(error = %failure.error, "a session could not be saved");
             return refuse(slot, &failure.error);
         }
         Err(failure) => {
-            tracing::warn!(error = %failure.error, "a session could not be renewed");
+            tracing::warn!(error = %failure.error, "a session's upkeep failed");
             CookieOp::Keep
         }
     };
@@ -167,6 +167,15 @@ fn finish<B>(
     }
     headers::vary(response.headers_mut());
     response
+}
+
+/// Whether the response must not look like a success.
+fn must_fail(failure: &Failure, policy: OutagePolicy) -> bool {
+    match failure.stake {
+        Stake::Change => true,
+        Stake::NewSession => policy == OutagePolicy::FailClosed,
+        Stake::Upkeep => false,
+    }
 }
 
 /// Our own response, without any cookie of ours.

@@ -4,7 +4,11 @@
 
 mod client;
 mod commits;
+mod cookies;
+mod layers;
+mod outage;
 mod races;
+mod responses;
 mod troubled;
 
 use std::time::Duration;

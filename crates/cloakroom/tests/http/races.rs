@@ -28,6 +28,7 @@ fn app(store: Arc<dyn Store>, gate: Gate) -> Router {
         .route("/increment", get(increment))
         .route("/set/{name}", get(set))
         .route("/slow", get(slow))
+        .route("/slow-read", get(slow_read))
         .route("/sign-in", get(sign_in))
         .route("/sign-out", get(sign_out))
         .route("/read/{name}", get(read))
@@ -58,6 +59,14 @@ async fn slow(State(gate): State<Gate>, session: Session) -> Result<(), SessionE
     gate.wait().await;
     gate.wait().await;
     Ok(())
+}
+
+async fn slow_read(State(gate): State<Gate>, session: Session) -> String {
+    gate.wait().await;
+    gate.wait().await;
+    // As slow requests are; the faster ones race on the network, whatever the server does.
+    tokio::time::sleep(Duration::from_millis(25)).await;
+    session.get_raw("userName").unwrap_or_default()
 }
 
 async fn sign_in(session: Session) -> Result<(), SessionError> {
@@ -210,6 +219,31 @@ async fn a_slow_change_during_a_sign_in_touches_nothing(store: Arc<dyn Store>) {
     }
 }
 
+/// scs' idle mode, code-dot-org#61815: a request that only reads brings nothing back either, and with `rolling` its late
+/// answer does not replace the new cookie by the dead one.
+async fn a_slow_read_replaces_no_newer_cookie(store: Arc<dyn Store>) {
+    let server = Server::start(store).await;
+    for round in 0..ROUNDS / 4 {
+        for ending in ["/sign-out", "/sign-in"] {
+            let old = server.fresh_cookie().await;
+            let slow = server.get("/slow-read", &old);
+            let end = async {
+                server.gate.wait().await;
+                server.get(ending, &old).await;
+                server.gate.wait().await;
+            };
+            let (slow, ()) = tokio::join!(slow, end);
+            assert_eq!(slow.body, "\"花子\"", "it was signed in when it was asked");
+            assert_eq!(slow.cookie, None, "round {round} {ending}");
+            assert_eq!(
+                server.get("/read/userName", &old).await.body,
+                "",
+                "round {round} {ending}"
+            );
+        }
+    }
+}
+
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
         mod memory {
@@ -236,4 +270,5 @@ on_every_store!(
     twenty_names_are_all_kept,
     a_slow_change_brings_no_signed_out_session_back,
     a_slow_change_during_a_sign_in_touches_nothing,
+    a_slow_read_replaces_no_newer_cookie,
 );

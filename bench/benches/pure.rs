@@ -1,0 +1,89 @@
+//! The pure rules: no runtime, no store.
+
+use std::hint::black_box;
+
+use cloakroom::{
+    Limits, Timestamp,
+    core::{
+        Policy, cookie, id::ID_BYTES, plan::plan, record::Record, session::Existing, session::View,
+        ticket,
+    },
+};
+use cloakroom_bench::{SIZES, id, secrets, session};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+fn tickets(c: &mut Criterion) {
+    let secrets = secrets().unwrap();
+    let id = id();
+    let good = ticket::sign(id.as_str(), &secrets);
+    let mut bad = good.clone();
+    bad.pop();
+    bad.push('_');
+    let header = cookie_header(&good);
+    c.bench_function("ticket/sign", |b| {
+        b.iter(|| ticket::sign(black_box(id.as_str()), &secrets));
+    });
+    c.bench_function("ticket/verify", |b| {
+        b.iter(|| ticket::verify(black_box(&good), &secrets));
+    });
+    c.bench_function("ticket/refuse", |b| {
+        b.iter(|| ticket::verify(black_box(&bad), &secrets));
+    });
+    c.bench_function("ticket/from the Cookie header", |b| {
+        b.iter(|| ticket::presented([black_box(header.as_bytes())], "__Host-sid", &secrets));
+    });
+}
+
+/// The cookie between two others, encoded as browsers send it.
+fn cookie_header(good: &str) -> String {
+    let options = cookie::CookieOptions::new();
+    let set = options.set_cookie(good, None, true).unwrap();
+    let pair = set.split(';').next().unwrap_or_default();
+    format!("theme=dark; {pair}; _ga=GA1.1.1234567890.1234567890")
+}
+
+fn records(c: &mut Criterion) {
+    let limits = Limits::default();
+    for (name, size) in SIZES {
+        let value = session(size);
+        let record = Record::parse(&value, &limits).unwrap().unwrap();
+        c.bench_function(&format!("record/parse {name}"), |b| {
+            b.iter(|| Record::parse(black_box(&value), &limits));
+        });
+        c.bench_function(&format!("record/write {name}"), |b| {
+            b.iter(|| black_box(&record).to_bytes());
+        });
+    }
+}
+
+fn plans(c: &mut Criterion) {
+    let policy = Policy::default();
+    let now = Timestamp::from_millis(1_764_105_578_229);
+    for (name, size) in SIZES {
+        let value = session(size);
+        let mut record = Record::parse(&value, &Limits::default()).unwrap().unwrap();
+        record.set_ends(policy.absolute_end(now));
+        let existing = Existing {
+            id: id(),
+            base: value,
+            remaining: Some(std::time::Duration::from_secs(1000)),
+            resign: false,
+        };
+        let fresh = cloakroom::SessionId::from_random([7; ID_BYTES]);
+        let read = View::existing(existing, record, fresh);
+        let mut changed = read.clone();
+        let count = |n: Option<u64>| n.unwrap_or(0) + 1;
+        changed
+            .update("visits", move |n| Some(count(n)), &policy)
+            .unwrap();
+        c.bench_function(&format!("plan/renew {name}"), |b| {
+            b.iter(|| plan(black_box(&read), &policy, now));
+        });
+        c.bench_function(&format!("plan/replace {name}"), |b| {
+            b.iter(|| plan(black_box(&changed), &policy, now));
+        });
+    }
+}
+
+criterion_group!(benches, tickets, records, plans);
+criterion_main!(benches);
