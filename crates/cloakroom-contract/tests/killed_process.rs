@@ -17,7 +17,8 @@ use cloakroom_contract::{
     reference::ReferenceStore,
 };
 use cloakroom_core::{
-    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Timestamp,
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+    Timestamp,
 };
 
 const PATH: &str = "CLOAKROOM_TEST_LOG";
@@ -146,6 +147,14 @@ impl Store for Log {
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         self.write(id, "end")?;
         self.inner.end(id, reason).await
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let retired = self.inner.retire(id, base).await?;
+        if retired == Retired::Retired {
+            self.write(id, "end")?;
+        }
+        Ok(retired)
     }
 }
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use cloakroom_contract::{
     Capability, Handle, Opened, Outcome, StoreFactory, cases, find, rogues::Rogue, run_all,
 };
-use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store};
+use cloakroom_core::{
+    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+};
 
 /// What a hopeless store does.
 #[derive(Clone, Copy, Debug)]
