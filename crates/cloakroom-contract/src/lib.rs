@@ -39,7 +39,7 @@
 //!
 //! # The tests of the tests
 //!
-//! `rogues` holds stores that break the law, one way each, most of them after a bug that somebody shipped. Each must
+//! [`rogues`] holds stores that break the law, one way each, most of them after a bug that somebody shipped. Each must
 //! fail its own cases, and each case has a rogue that it catches.
 //!
 //! # Repeating a failure
@@ -56,6 +56,7 @@ pub mod model;
 mod probe;
 pub mod reference;
 mod report;
+pub mod rogues;
 
 pub use case::{Case, Outcome, test};
 pub use factory::{Capability, Handle, Opened, StoreFactory};

@@ -84,6 +84,22 @@ impl ReferenceStore {
         self.state().read_only = read_only;
     }
 
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    pub(crate) fn is_sibling(&self) -> bool {
+        !self.namespace.is_empty()
+    }
+
+    /// Changes the data behind the calls' back.
+    pub(crate) fn meddle(&self, change: impl FnOnce(&mut BTreeMap<SessionId, Entry>, Timestamp)) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let namespace = state.namespaces.entry(self.namespace.clone());
+        change(namespace.or_default(), now);
+    }
+
     /// An [`Opened`] with every capability that a store in memory can have, for handles that `wrap` makes from this
     /// one.
     fn opened<W>(&self, wrap: W) -> Opened

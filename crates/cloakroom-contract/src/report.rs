@@ -63,7 +63,10 @@ impl fmt::Display for Report {
             let name = case.name();
             match outcome {
                 Outcome::Passed => writeln!(f, "passed   {name}")?,
-                Outcome::Failed(message) => writeln!(f, "FAILED   {name:width$}  {message}")?,
+                Outcome::Failed(message) => {
+                    let message = message.replace('\n', "\n           ");
+                    writeln!(f, "FAILED   {name:width$}  {message}")?;
+                }
                 Outcome::Skipped(reason) => writeln!(f, "skipped  {name:width$}  {reason}")?,
             }
         }

@@ -1,10 +1,13 @@
-//! The reference store keeps the law, directly and behind `Arc<dyn Store>`.
+//! The reference store keeps the law, directly, behind `Arc<dyn Store>` and in real time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use async_trait::async_trait;
 use cloakroom_contract::{Handle, Opened, StoreFactory, reference::ReferenceStore};
-use cloakroom_core::{Error, Store, Timestamp, time::ManualClock};
+use cloakroom_core::{Clock, Error, Store, Timestamp, time::ManualClock};
 
 fn reference() -> (ReferenceStore, Arc<ManualClock>) {
     let start = Timestamp::from_millis(1_764_105_578_229);
@@ -42,4 +45,30 @@ impl StoreFactory for Shared {
 mod a_shared_store {
     use super::*;
     cloakroom_contract::store_contract!(Shared);
+}
+
+/// Cases that wait, wait for real here.
+struct RealTime;
+
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+#[async_trait]
+impl StoreFactory for RealTime {
+    async fn open(&self) -> Result<Opened, Error> {
+        let store = Arc::new(ReferenceStore::new(Arc::new(SystemClock)));
+        Ok(Opened::new(Handle::full(store)).real_time(Duration::from_millis(2)))
+    }
+}
+
+mod in_real_time {
+    use super::*;
+    cloakroom_contract::store_contract!(RealTime);
 }

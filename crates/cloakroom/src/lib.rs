@@ -1,1 +1,4 @@
 //! Sessions for tower and axum.
+
+pub mod clock;
+pub mod memory;

@@ -1,7 +1,7 @@
 //! Listing the live sessions: [`Scan`](cloakroom_core::store::Scan).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -119,25 +119,49 @@ pub(crate) async fn it_says_how_long_each_session_lives(factory: &dyn StoreFacto
     }
 }
 
-/// A session that is live from the first page to the last is listed at least once, whatever others do meanwhile.
+/// A session that is live from the first page to the last is listed at least once, whatever others do meanwhile. With
+/// an offset for a cursor, each session that ends on an earlier page hides one on a later page.
 pub(crate) async fn it_is_complete_under_concurrent_writes(factory: &dyn StoreFactory) -> Step {
     let stage = open_with(factory, &[Capability::Scan]).await?;
     let scanner = stage.scanner()?;
-    let mut steady = Vec::new();
-    let mut doomed = Vec::new();
-    for number in 0..120 {
-        let id = fresh_id();
-        stage.probe.make(&id, &b"value"[..], HOUR).await?;
-        if number % 3 == 0 {
-            doomed.push(id);
-        } else {
-            steady.push(id);
+    for _ in 0..120 {
+        stage.probe.make(&fresh_id(), &b"value"[..], HOUR).await?;
+    }
+    // Every third session that a page shows ends before the next page.
+    let everything = all(&*scanner, 50).await?;
+    let mut gone = BTreeSet::new();
+    let mut listed = BTreeSet::new();
+    let mut cursor = None;
+    for _ in 0..1000 {
+        let page = scan(&*scanner, cursor, 4).await?;
+        for (number, (id, _)) in page.sessions.into_iter().enumerate() {
+            if number % 3 == 0 {
+                stage.probe.end(&id, EndReason::Destroyed).await?;
+                gone.insert(id.clone());
+            }
+            listed.insert(id);
+        }
+        stage.probe.make(&fresh_id(), &b"new"[..], HOUR).await?;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
         }
     }
+    ensure_eq!(cursor, None, "where a listing goes on after 1000 pages");
+    let steady = everything.into_keys().filter(|id| !gone.contains(id));
+    let steady: Vec<SessionId> = steady.collect();
+    let missed = steady.iter().filter(|id| !listed.contains(id)).count();
+    ensure_eq!(
+        missed,
+        0,
+        "live sessions that a listing missed because others ended"
+    );
+
+    // The same with others at work all the time.
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let (probe, stop) = (stage.probe.clone(), stop.clone());
-        tokio::spawn(async move { disturb(&probe, doomed, &stop).await })
+        tokio::spawn(async move { disturb(&probe, &stop).await })
     };
     let mut lists = Vec::new();
     for limit in [1, 4, 9] {
@@ -159,8 +183,9 @@ pub(crate) async fn it_is_complete_under_concurrent_writes(factory: &dyn StoreFa
     Ok(())
 }
 
-/// Creates, ends and changes sessions until it is stopped. At most two thousand, so that the listing gets to its end.
-async fn disturb(probe: &Probe, mut doomed: Vec<SessionId>, stop: &AtomicBool) -> Step {
+/// Creates, renews and ends sessions until it is stopped. At most two thousand, so that the listing gets to its end.
+async fn disturb(probe: &Probe, stop: &AtomicBool) -> Step {
+    let mut doomed = VecDeque::new();
     for _ in 0..2000 {
         if stop.load(Ordering::SeqCst) {
             break;
@@ -168,10 +193,12 @@ async fn disturb(probe: &Probe, mut doomed: Vec<SessionId>, stop: &AtomicBool) -
         let id = fresh_id();
         probe.make(&id, &b"new"[..], HOUR).await?;
         probe.renew(&id, HOUR * 2).await?;
-        if let Some(gone) = doomed.pop() {
-            probe.end(&gone, EndReason::Destroyed).await?;
+        doomed.push_back(id);
+        if doomed.len() > 20
+            && let Some(id) = doomed.pop_front()
+        {
+            probe.end(&id, EndReason::Destroyed).await?;
         }
-        doomed.insert(0, id);
         tokio::task::yield_now().await;
     }
     Ok(())

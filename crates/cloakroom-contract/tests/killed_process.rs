@@ -1,0 +1,220 @@
+//! The case that kills a process, shown on a store in a file: it passes the one that writes before it acknowledges and
+//! catches the one that writes when it is closed.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cloakroom_contract::{
+    Handle, Opened, Outcome, StoreFactory, find, kill::write_until_killed,
+    reference::ReferenceStore,
+};
+use cloakroom_core::{
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store, Timestamp,
+};
+
+const PATH: &str = "CLOAKROOM_TEST_LOG";
+const BUFFERED: &str = "CLOAKROOM_TEST_BUFFERED";
+
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+    }
+}
+
+/// Writes everything when it is dropped, which a killed process does not get to.
+struct AtTheEnd(Vec<u8>, fs::File);
+
+impl Write for AtTheEnd {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        let _ = self.1.write_all(&self.0);
+    }
+}
+
+/// The reference store with a log of what was done. Times to live are not logged: this test waits for none.
+struct Log {
+    inner: ReferenceStore,
+    file: Mutex<Box<dyn Write + Send>>,
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Log")
+    }
+}
+
+impl Log {
+    async fn open(path: &Path, buffered: bool) -> Self {
+        let inner = ReferenceStore::new(Arc::new(SystemClock));
+        let day = Duration::from_secs(24 * 60 * 60);
+        for line in fs::read_to_string(path).unwrap_or_default().lines() {
+            // A line that was torn by the kill has no mark at its end.
+            let Some(line) = line.strip_suffix(" .") else {
+                continue;
+            };
+            let (id, value) = line.split_once(' ').unwrap();
+            let id = SessionId::parse(id).unwrap();
+            if value == "end" {
+                inner.end(&id, EndReason::Destroyed).await.unwrap();
+                continue;
+            }
+            let value: Vec<u8> = value
+                .split_terminator(',')
+                .map(|n| n.parse().unwrap())
+                .collect();
+            if let Loaded::Live(stored) = inner.load(&id).await.unwrap() {
+                let replaced = inner.replace(&id, &stored.value, value.into(), day).await;
+                replaced.unwrap();
+            } else {
+                inner.create(&id, value.into(), day).await.unwrap();
+            }
+        }
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap();
+        let file: Box<dyn Write + Send> = if buffered {
+            Box::new(AtTheEnd(Vec::new(), file))
+        } else {
+            Box::new(file)
+        };
+        Self {
+            inner,
+            file: Mutex::new(file),
+        }
+    }
+
+    fn write(&self, id: &SessionId, what: &str) -> Result<(), Error> {
+        let line = format!("\n{} {what} .\n", id.as_str());
+        let written = self.file.lock().unwrap().write_all(line.as_bytes());
+        written.map_err(|error| Error::new(ErrorKind::Unavailable, error.to_string()))
+    }
+}
+
+fn numbers(value: &Bytes) -> String {
+    value.iter().map(|byte| format!("{byte},")).collect()
+}
+
+#[async_trait]
+impl Store for Log {
+    async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
+        self.inner.load(id).await
+    }
+
+    async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
+        self.write(id, &numbers(&value))?;
+        self.inner.create(id, value, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        base: &Bytes,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<Replaced, Error> {
+        self.write(id, &numbers(&value))?;
+        self.inner.replace(id, base, value, ttl).await
+    }
+
+    async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
+        self.inner.renew(id, ttl).await
+    }
+
+    async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
+        self.write(id, "end")?;
+        self.inner.end(id, reason).await
+    }
+}
+
+/// A file that goes with its guard.
+struct Removed(PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+struct Factory {
+    buffered: bool,
+}
+
+#[async_trait]
+impl StoreFactory for Factory {
+    async fn open(&self) -> Result<Opened, Error> {
+        static NEXT: Mutex<u32> = Mutex::new(0);
+        let number = {
+            let mut next = NEXT.lock().unwrap();
+            *next += 1;
+            *next
+        };
+        let name = format!("cloakroom-killed-{}-{number}.log", std::process::id());
+        let path = env::temp_dir().join(name);
+        let buffered = self.buffered;
+        let (again, written) = (path.clone(), path.clone());
+        let store = Log::open(&path, buffered).await;
+        Ok(Opened::new(Handle::new(Arc::new(store)))
+            .keep(Removed(path))
+            .on_reopen(move || {
+                let path = again.clone();
+                async move { Ok(Handle::new(Arc::new(Log::open(&path, buffered).await))) }
+            })
+            .on_writer(move || {
+                let mut command = Command::new(env::current_exe().unwrap());
+                command.args(["--exact", "writer", "--nocapture"]);
+                command.env(PATH, &written);
+                command.env(BUFFERED, if buffered { "1" } else { "" });
+                command
+            }))
+    }
+}
+
+/// Not a test of its own: what the case starts as another process. Without the variable it passes.
+#[tokio::test]
+async fn writer() {
+    let Some(path) = env::var_os(PATH) else {
+        return;
+    };
+    let buffered = env::var_os(BUFFERED).is_some_and(|value| !value.is_empty());
+    write_until_killed(&Log::open(Path::new(&path), buffered).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_before_it_is_acknowledged_survives() {
+    let case = find("durability::acknowledged_survives_a_killed_process").unwrap();
+    let outcome = case.run(&Factory { buffered: false }).await;
+    assert_eq!(outcome, Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_before_it_is_written_is_caught() {
+    let case = find("durability::acknowledged_survives_a_killed_process").unwrap();
+    let outcome = case.run(&Factory { buffered: true }).await;
+    let Outcome::Failed(message) = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(message.contains("was acknowledged"), "{message}");
+}
