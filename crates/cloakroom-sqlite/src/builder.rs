@@ -9,9 +9,10 @@ use crate::{
     clock::SystemClock,
     fault::Fault,
     file::{self, Home, Tuning},
+    queue::{Limits, Writer},
     readers::Readers,
     store::SqliteStore,
-    writer::{Settings, Writer},
+    writer::{Settings, Thread},
 };
 
 /// What an acknowledged change survives.
@@ -41,6 +42,7 @@ pub struct SqliteStoreBuilder {
     busy_timeout: Duration,
     max_group: usize,
     max_queue: usize,
+    max_queue_bytes: usize,
     max_value_size: usize,
     max_file_size: Option<u64>,
 }
@@ -64,6 +66,7 @@ impl SqliteStoreBuilder {
             busy_timeout: Duration::from_secs(1),
             max_group: 256,
             max_queue: 4096,
+            max_queue_bytes: 64 * 1024 * 1024,
             max_value_size: 16 * 1024 * 1024,
             max_file_size: None,
         }
@@ -125,6 +128,12 @@ impl SqliteStoreBuilder {
         self
     }
 
+    /// How many bytes of values may wait; default 64 MiB. A value that finds none waiting may be longer.
+    pub fn max_queue_bytes(mut self, bytes: usize) -> Self {
+        self.max_queue_bytes = bytes;
+        self
+    }
+
     /// The longest value in bytes; default 16 MiB. A longer one is refused as too large.
     pub fn max_value_size(mut self, bytes: usize) -> Self {
         self.max_value_size = bytes;
@@ -167,15 +176,21 @@ impl SqliteStoreBuilder {
             prefix: self.prefix.clone(),
             clock: self.clock.clone(),
             max_group: self.max_group,
-            max_queue: self.max_queue,
             sweep_interval: self.sweep_interval,
             sweep_batch: self.sweep_batch,
         };
-        let writer =
-            Writer::start(conn, home, checkpoints, readers.clone(), settings).map_err(|error| {
-                let what = format!("session store {}: no thread to write with", path.display());
-                Error::new(ErrorKind::Unavailable, what).with_source(error)
-            })?;
+        let limits = Limits {
+            calls: self.max_queue,
+            bytes: self.max_queue_bytes,
+        };
+        let reading = readers.clone();
+        let writer = Writer::start(limits, |messages| {
+            Thread::new(conn, home, checkpoints, reading, messages, settings)
+        })
+        .map_err(|error| {
+            let what = format!("session store {}: no thread to write with", path.display());
+            Error::new(ErrorKind::Unavailable, what).with_source(error)
+        })?;
         Ok(SqliteStore::new(
             path,
             self.prefix,

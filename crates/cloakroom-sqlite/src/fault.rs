@@ -87,7 +87,7 @@ impl Fault {
             ),
             Self::Crowded => (
                 Unavailable,
-                "too many writes are waiting; try again later, or raise `max_queue`",
+                "too many writes are waiting; try again later, or raise `max_queue` or `max_queue_bytes`",
             ),
             Self::Closed => (Rejected, "the store was closed"),
             Self::Stopped => (Unavailable, "the writer has stopped; open the store anew"),

@@ -36,8 +36,8 @@
 //!   What was answered survives `kill -9`; with [`Durability::PowerLoss`] it survives a power failure too.
 //! - **Reads do not wait for writes**, nor for a full disk. A read runs inside the future that asks for it and takes a few
 //!   microseconds.
-//! - **Writes are bounded.** So many may wait ([`max_queue`](SqliteStoreBuilder::max_queue)); the next fails at once as
-//!   unavailable. One whose future was dropped before its turn is not made.
+//! - **Writes are bounded.** So many may wait ([`max_queue`](SqliteStoreBuilder::max_queue),
+//!   [`max_queue_bytes`](SqliteStoreBuilder::max_queue_bytes)); the next fails at once as unavailable. One whose future was dropped before its turn is not made.
 //! - **The file's size is flat.** Expired sessions and tombstones are deleted in small batches, their room is used again,
 //!   and the write-ahead log has little more than 32 MiB unless another process reads in one
 //!   transaction for long. `VACUUM` gives room back to the disk.
@@ -73,6 +73,8 @@
 //!   WHERE ended IS NULL AND expires > unixepoch() * 1000 GROUP BY prefix"
 //! # what a session holds
 //! sqlite3 sessions.db "SELECT datetime(expires / 1000, 'unixepoch'), CAST(value AS TEXT) FROM sessions WHERE id = '...'"
+//! # throw away what an application that is gone has left: each sweeps its own prefix alone
+//! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'old:'"
 //! # sign somebody out
 //! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'sess:' AND id = '...'"
 //! ```
@@ -85,6 +87,7 @@ mod checkpoint;
 mod clock;
 mod fault;
 mod file;
+mod queue;
 mod readers;
 mod rows;
 mod schema;

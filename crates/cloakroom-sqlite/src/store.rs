@@ -14,9 +14,9 @@ use rusqlite::Connection;
 use crate::{
     builder::SqliteStoreBuilder,
     fault::Fault,
+    queue::Writer,
     readers::Readers,
     rows::{self, Key},
-    writer::Writer,
 };
 
 /// Sessions in one SQLite file. A clone is another handle on the same store. See the [crate's documentation](crate).
@@ -138,18 +138,19 @@ impl SqliteStore {
     {
         let now = self.inner.clock.now();
         let found = match self.inner.readers.read(|conn| work(conn, now)) {
-            Err(fault) if fault.is_busy() => self.inner.writer.call(work).await,
+            Err(fault) if fault.is_busy() => self.inner.writer.call(0, work).await,
             found => found,
         };
         found.map_err(|fault| self.fail(fault))
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Error>
+    /// Writes; `bytes` are the values that wait with the call.
+    async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&Connection, Timestamp) -> Result<T, Fault> + Send + 'static,
     {
-        let done = self.inner.writer.call(work).await;
+        let done = self.inner.writer.call(bytes, work).await;
         done.map_err(|fault| self.fail(fault))
     }
 }
@@ -173,9 +174,12 @@ impl Store for SqliteStore {
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.check_size(&value)?;
+        let bytes = value.len();
         let (key, expires) = (self.key(id), self.expiry(ttl));
-        self.write(move |conn, now| rows::create(conn, &key, &value, expires, now))
-            .await
+        self.write(bytes, move |conn, now| {
+            rows::create(conn, &key, &value, expires, now)
+        })
+        .await
     }
 
     async fn replace(
@@ -186,20 +190,23 @@ impl Store for SqliteStore {
         ttl: Duration,
     ) -> Result<Replaced, Error> {
         self.check_size(&value)?;
+        let bytes = base.len() + value.len();
         let (key, base, expires) = (self.key(id), base.clone(), self.expiry(ttl));
-        self.write(move |conn, now| rows::replace(conn, &key, &base, &value, expires, now))
-            .await
+        self.write(bytes, move |conn, now| {
+            rows::replace(conn, &key, &base, &value, expires, now)
+        })
+        .await
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         let (key, expires) = (self.key(id), self.expiry(ttl));
-        self.write(move |conn, now| rows::renew(conn, &key, expires, now))
+        self.write(0, move |conn, now| rows::renew(conn, &key, expires, now))
             .await
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         let key = self.key(id);
-        self.write(move |conn, now| rows::end(conn, &key, reason, now))
+        self.write(0, move |conn, now| rows::end(conn, &key, reason, now))
             .await
     }
 
@@ -218,7 +225,7 @@ impl Sweep for SqliteStore {
         while swept < limit {
             let (prefix, turn) = (self.inner.prefix.clone(), (limit - swept).min(STRIDE));
             let count = self
-                .write(move |conn, now| rows::sweep(conn, &prefix, turn, now))
+                .write(0, move |conn, now| rows::sweep(conn, &prefix, turn, now))
                 .await?;
             swept += count;
             if count < turn {

@@ -2,10 +2,17 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use cloakroom_core::{Created, Error, ErrorKind, Loaded, Store as _};
+use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Store as _};
 use cloakroom_sqlite::SqliteStore;
 use common::{HOUR, Place, bytes, id};
 
@@ -40,12 +47,37 @@ async fn the_file_and_its_side_files_are_their_owners_alone() {
     }
 }
 
-#[tokio::test]
-async fn a_mode_that_was_widened_on_purpose_is_kept() {
+/// Counts warnings.
+struct Warnings(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn a_mode_that_was_widened_is_kept_with_a_warning() {
     let place = Place::new();
-    place.open().close().await.unwrap();
-    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o640)).unwrap();
-    place.open().close().await.unwrap();
+    let warnings = Arc::new(AtomicUsize::new(0));
+    tracing::subscriber::with_default(Warnings(warnings.clone()), || {
+        drop(place.open());
+        drop(place.open());
+        assert_eq!(warnings.load(Ordering::SeqCst), 0);
+        fs::set_permissions(place.file(), fs::Permissions::from_mode(0o640)).unwrap();
+        drop(place.open());
+    });
+    assert_eq!(warnings.load(Ordering::SeqCst), 1);
     assert_eq!(mode(&place.file()), 0o640);
 }
 
@@ -213,12 +245,7 @@ async fn a_full_file_rejects_writes_and_still_reads_ends_and_recovers() {
         ));
     }
     // An end needs no room and makes some.
-    assert!(
-        store
-            .end(&id("id0"), cloakroom_core::EndReason::Destroyed)
-            .await
-            .unwrap()
-    );
+    assert!(store.end(&id("id0"), EndReason::Destroyed).await.unwrap());
     assert_eq!(
         store
             .create(&id("fits"), large.slice(..10_000), HOUR)
@@ -377,4 +404,37 @@ async fn a_file_that_was_taken_away_accepts_no_more_writes() {
     check(&error, &place, ErrorKind::Rejected, &["moved or deleted"]);
     fs::rename(place.dir.path().join("elsewhere.db"), place.file()).unwrap();
     assert!(store.renew(&id("a"), HOUR).await.unwrap());
+}
+
+#[tokio::test]
+async fn values_that_wait_are_bounded_in_bytes_given_up_or_not() {
+    let place = Place::new();
+    let store = place
+        .builder()
+        .max_queue_bytes(2000)
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .open()
+        .unwrap();
+    let lock = place.stranger();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let value = Bytes::from(vec![1; 1500]);
+    let (first, second) = (id("first"), id("second"));
+    let moment = std::time::Duration::from_millis(20);
+    let writing = tokio::time::timeout(moment, store.create(&first, value.clone(), HOUR));
+    assert!(writing.await.is_err());
+    let error = store
+        .create(&second, value.clone(), HOUR)
+        .await
+        .unwrap_err();
+    check(&error, &place, ErrorKind::Unavailable, &["max_queue_bytes"]);
+    // What holds no value waits as before.
+    let (ended, ()) = tokio::join!(store.end(&second, EndReason::Destroyed), async {
+        lock.execute_batch("COMMIT").unwrap();
+    });
+    ended.unwrap();
+    let large = Bytes::from(vec![1; 5000]);
+    assert_eq!(
+        store.create(&id("alone"), large, HOUR).await.unwrap(),
+        Created::Created
+    );
 }
