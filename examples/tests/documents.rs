@@ -1,0 +1,92 @@
+//! What the documents say of files, settings and licenses is so.
+
+use std::{fs, path::Path};
+
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "README.ja.md",
+    "DESIGN.md",
+    "COMPARE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+#[test]
+fn every_link_to_a_file_leads_somewhere() {
+    for document in DOCUMENTS {
+        let text = read(document);
+        for link in text.split("](").skip(1) {
+            let target = link.split(')').next().unwrap();
+            let here = target.starts_with("https://") || root().join(target).exists();
+            assert!(here, "{document} links to {target}");
+        }
+    }
+}
+
+#[test]
+fn the_settings_are_the_applications() {
+    let cli = read("apps/login/src/config/cli.rs");
+    let values_of = |attribute: &'static str| {
+        let start = format!("{attribute} = \"");
+        move |text: &str| {
+            let (_, rest) = text.split_once(&start)?;
+            Some(rest.split('"').next()?.to_owned())
+        }
+    };
+    let (variable, default) = (values_of("env"), values_of("default_value"));
+    let mut count = 0;
+    for argument in cli.split("#[arg(").skip(1) {
+        let attributes = argument.split(")]").next().unwrap();
+        let variable = variable(attributes).unwrap();
+        count += 1;
+        for readme in ["README.md", "README.ja.md"] {
+            let text = read(readme);
+            let rows = text.lines().filter(|line| line.starts_with("| `"));
+            let row = rows
+                .filter(|line| line.contains(&format!("`{variable}`")))
+                .next_back()
+                .unwrap_or_else(|| panic!("{readme} has no row for {variable}"));
+            if let Some(default) = default(attributes) {
+                let cell = format!("| `{variable}` | `{default}` |");
+                assert!(row.starts_with(&cell), "{readme}: {row}");
+            }
+        }
+    }
+    assert_eq!(count, 15, "settings of the application");
+}
+
+#[test]
+fn every_dependency_is_justified() {
+    let manifest = read("Cargo.toml");
+    let (_, rest) = manifest.split_once("[workspace.dependencies]").unwrap();
+    let section = rest.split("\n[").next().unwrap();
+    let design = read("DESIGN.md");
+    let (_, reasons) = design.split_once("## Dependencies").unwrap();
+    for line in section.lines().filter(|line| line.contains('=')) {
+        let name = line.split_whitespace().next().unwrap();
+        let ours = name.starts_with("cloakroom");
+        assert!(
+            ours || reasons.contains(&format!("`{name}`")),
+            "DESIGN.md does not say what {name} is for"
+        );
+    }
+}
+
+#[test]
+fn the_stated_rust_version_is_the_manifests() {
+    let manifest = read("Cargo.toml");
+    let (_, rest) = manifest.split_once("rust-version = \"").unwrap();
+    let version = rest.split('"').next().unwrap();
+    for document in ["README.md", "README.ja.md", "DESIGN.md", "CONTRIBUTING.md"] {
+        assert!(read(document).contains(version), "{document}: {version}");
+    }
+}
