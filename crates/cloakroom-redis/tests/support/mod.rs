@@ -160,7 +160,9 @@ impl Server {
 
     fn wire_if_up(&self) -> Option<Wire> {
         let mut wire = Wire::connect(self.port).ok()?;
-        wire.try_call(&["PING"]).is_ok().then_some(wire)
+        wire.send(&["PING"]).ok()?;
+        // An error, while it is loading for instance, is an answer too.
+        wire.receive().is_ok().then_some(wire)
     }
 
     pub fn url(&self) -> String {
