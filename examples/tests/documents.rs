@@ -50,10 +50,9 @@ fn the_settings_are_the_applications() {
         count += 1;
         for readme in ["README.md", "README.ja.md"] {
             let text = read(readme);
-            let rows = text.lines().filter(|line| line.starts_with("| `"));
-            let row = rows
-                .filter(|line| line.contains(&format!("`{variable}`")))
-                .next_back()
+            let row = text
+                .lines()
+                .rfind(|line| line.starts_with("| `") && line.contains(&format!("`{variable}`")))
                 .unwrap_or_else(|| panic!("{readme} has no row for {variable}"));
             if let Some(default) = default(attributes) {
                 let cell = format!("| `{variable}` | `{default}` |");

@@ -209,13 +209,17 @@ impl State {
     fn sweep(&mut self, now: Timestamp, limit: usize) -> usize {
         let mut swept = 0;
         while swept < limit {
-            match self.due.first() {
-                Some((until, id)) if *until <= now => {
-                    let id = id.clone();
+            // Each turn takes one out of `due`, so this comes to an end whatever the two collections hold.
+            match self.due.pop_first() {
+                Some((until, id)) if until <= now => {
                     self.remove(&id);
                     swept += 1;
                 }
-                _ => break,
+                Some(later) => {
+                    self.due.insert(later);
+                    break;
+                }
+                None => break,
             }
         }
         swept

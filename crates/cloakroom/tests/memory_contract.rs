@@ -151,6 +151,25 @@ async fn a_full_store_refuses_newcomers_and_keeps_everybody() {
 }
 
 #[tokio::test]
+async fn a_store_full_of_what_is_over_has_room() {
+    let clock = virtual_clock();
+    let store = MemoryStore::new().max_sessions(3).with_clock(clock.clone());
+    let value = Bytes::from_static(b"value");
+    // More tombstones than a change sweeps on its way are due before the sessions are.
+    for number in 100..150 {
+        store.end(&id(number), EndReason::Destroyed).await.unwrap();
+    }
+    for number in 0..3 {
+        store
+            .create(&id(number), value.clone(), HOUR)
+            .await
+            .unwrap();
+    }
+    clock.advance(HOUR);
+    store.create(&id(3), value, HOUR).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_store_ends_with_its_last_handle() {
     let clock = virtual_clock();
     let store = MemoryStore::new().with_clock(clock.clone());
