@@ -212,8 +212,10 @@ impl Store for SqliteStore {
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
         let (key, base) = (self.key(id), base.clone());
-        self.write(move |conn, now| rows::retire(conn, &key, &base, now))
-            .await
+        self.write(base.len(), move |conn, now| {
+            rows::retire(conn, &key, &base, now)
+        })
+        .await
     }
 }
 

@@ -6,6 +6,7 @@ mod client;
 mod commits;
 mod cookies;
 mod layers;
+mod lifetimes;
 mod outage;
 mod races;
 mod responses;
