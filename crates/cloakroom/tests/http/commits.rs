@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, response::Redirect, routing::get};
-use cloakroom::{ErrorKind, MemoryStore, Session, SessionError};
+use cloakroom::{ErrorKind, MemoryStore, Session, SessionError, core::store::Scan as _};
 use http::StatusCode;
 
 use crate::{
@@ -130,10 +130,7 @@ async fn a_value_that_is_set_to_what_it_was_is_no_change() {
 #[tokio::test]
 async fn r40_whoever_follows_a_redirect_finds_the_session_saved() {
     let (client, store) = client();
-    store.set(Trouble {
-        delay: Duration::from_millis(150),
-        ..Trouble::default()
-    });
+    store.slow(&["*"], Duration::from_millis(150));
     let answer = client.get("/redirect").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(client.get("/read").await.body, "1");
@@ -165,20 +162,19 @@ async fn r40_a_commit_that_fails_is_503_without_a_cookie_and_never_a_success() {
 #[tokio::test]
 async fn an_answer_that_was_lost_after_the_write_is_found_out() {
     let (client, store) = client();
-    store.lose_answers(1);
-    let answer = client.get("/write").await;
-    assert_eq!(
-        answer.status,
-        StatusCode::OK,
-        "created, though the answer was lost"
-    );
-    store.lose_answers(1);
-    assert_eq!(client.get("/write").await.status, StatusCode::OK);
-    store.lose_answers(1);
-    let before = client.id("connect.sid");
-    let answer = client.get("/rotate").await;
-    assert_eq!(answer.status, StatusCode::OK);
-    assert_ne!(client.id("connect.sid"), before);
+    for (path, operation) in [
+        ("/write", "create"),
+        ("/write", "replace"),
+        ("/rotate", "create"),
+        ("/rotate", "retire"),
+    ] {
+        store.lose_answer(operation);
+        let before = client.id("connect.sid");
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path} {operation}");
+        let changed = client.id("connect.sid") != before;
+        assert_eq!(changed, operation != "replace", "{path} {operation}");
+    }
     assert_eq!(client.get("/read").await.body, "2");
 }
 
@@ -217,39 +213,66 @@ async fn a_rotation_that_fails_leaves_the_visitor_with_a_working_session() {
     }
 }
 
-/// express/session#923: two parallel regenerates; the browser ends with a live id.
+/// express/session#923: two parallel regenerates; the browser ends with a live id, and nothing else is left.
 #[tokio::test]
 async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
-    let (client, _) = client();
+    let memory = MemoryStore::new();
+    let store = Troubled::new(memory.clone());
+    let client = Client::new(app(&store));
     client.get("/write").await;
-    for _ in 0..50 {
+    // Both have loaded the session before either ends it.
+    store.slow(&["create"], Duration::from_millis(5));
+    for round in 1..=20 {
         let (one, two) = (client.copy(), client.copy());
         let (a, b) = tokio::join!(one.get("/rotate"), two.get("/rotate"));
-        let cookies: Vec<_> = [&a, &b]
-            .into_iter()
-            .filter_map(Answer::set_cookie)
-            .collect();
-        assert_eq!(cookies.len(), 1, "{a:?} {b:?}");
+        assert_eq!((a.status, b.status), (StatusCode::OK, StatusCode::OK));
+        let cookies = [&a, &b].into_iter().filter_map(Answer::set_cookie);
+        assert_eq!(cookies.count(), 1, "{a:?} {b:?}");
         let winner = if a.set_cookie().is_some() { one } else { two };
         assert_eq!(winner.get("/read").await.body, "1");
         client.put_cookie("connect.sid", &winner.cookie("connect.sid").unwrap());
+        let page = memory.scan(None, 1000).await.unwrap();
+        assert_eq!(page.sessions.len(), 1, "round {round} leaves one session");
     }
 }
 
+/// A sign-in is a fresh grant: it does not depend on the anonymous session that two clicks share.
 #[tokio::test]
 async fn a_double_sign_in_gives_each_response_a_live_session() {
-    let (client, _) = client();
+    let (client, store) = client();
     client.get("/write").await;
+    store.slow(&["create"], Duration::from_millis(20));
     let (one, two) = (client.copy(), client.copy());
     let (a, b) = tokio::join!(one.get("/sign-in"), two.get("/sign-in"));
     assert_eq!((a.status, b.status), (StatusCode::OK, StatusCode::OK));
+    store.heal();
+    assert_ne!(one.id("connect.sid"), two.id("connect.sid"));
     for browser in [one, two] {
-        let other = browser.copy();
-        assert_eq!(other.get("/read").await.status, StatusCode::OK);
-        assert!(
-            browser.get("/read").await.set_cookie().is_some(),
-            "rolling: it is live"
+        assert_ne!(browser.id("connect.sid"), client.id("connect.sid"));
+        assert_eq!(browser.get("/read").await.body, "1");
+    }
+}
+
+/// What another request commits while a session gets its new id is not lost with the old one.
+#[tokio::test]
+async fn a_change_during_a_rotation_goes_along() {
+    let (client, store) = client();
+    client.get("/write").await;
+    for n in 2..20 {
+        store.slow(&["create"], Duration::from_millis(10));
+        let rotating = client.copy();
+        let write = async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            client.get("/write").await
+        };
+        let (rotated, written) = tokio::join!(rotating.get("/rotate"), write);
+        assert_eq!(
+            (rotated.status, written.status),
+            (StatusCode::OK, StatusCode::OK)
         );
+        store.heal();
+        assert_eq!(rotating.get("/read").await.body, n.to_string());
+        client.put_cookie("connect.sid", &rotating.cookie("connect.sid").unwrap());
     }
 }
 

@@ -77,7 +77,7 @@ async fn nested_layers_both_have_their_session() {
 #[tokio::test]
 async fn the_same_layer_twice_commits_once() {
     let store = Troubled::new(MemoryStore::new());
-    let layer = article(store.clone()).build().unwrap();
+    let layer = article(store.clone()).eager(true).build().unwrap();
     let app = Router::new()
         .route(
             "/",

@@ -159,6 +159,19 @@ async fn a_session_that_was_only_used_never_shows_node_a_date_that_has_passed() 
     }
 }
 
+/// aspnetcore#38046 once more, when reading would have written fresh dates as well.
+#[tokio::test]
+async fn a_page_that_only_reads_is_served_though_its_upkeep_fails() {
+    let stage = Stage::new(|layer| layer);
+    stage.client.get("/write").await;
+    stage.pass(SECOND * 45).await;
+    stage.store.fail(&["replace", "renew"]);
+    stage.store.take_calls();
+    let answer = stage.client.get("/read").await;
+    assert_eq!((answer.body.as_str(), answer.set_cookie()), ("1", None));
+    assert!(stage.store.take_calls().contains(&"replace"));
+}
+
 /// es#891: a renewal at each use costs a write at each use.
 #[tokio::test]
 async fn renew_after_saves_the_writes_in_between_and_the_cookies_with_them() {

@@ -22,12 +22,7 @@ use tokio::{
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{
-    article,
-    client::Client,
-    settle,
-    troubled::{Trouble, Troubled},
-};
+use crate::{article, client::Client, settle, troubled::Troubled};
 
 fn app(store: &Troubled, signal: &Arc<Notify>) -> Router {
     Router::new()
@@ -211,10 +206,7 @@ async fn a_client_that_goes_away_during_the_commit_has_it_finished() {
     let (client, store, signal) = start();
     client.get("/write").await;
     signal.notify_one();
-    store.set(Trouble {
-        delay: Duration::from_millis(100),
-        ..Trouble::default()
-    });
+    store.slow(&["*"], Duration::from_millis(100));
     let other = client.clone();
     let request = tokio::spawn(async move { other.get("/wait").await });
     while !store.take_calls().contains(&"replace") {

@@ -2,10 +2,7 @@
 //! at a moment of the test's choice.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -24,8 +21,6 @@ struct Inner {
     store: Arc<dyn Store>,
     calls: Mutex<Vec<&'static str>>,
     trouble: Mutex<Trouble>,
-    /// How many calls are yet to be answered with an error after they were carried out.
-    lost_answers: AtomicUsize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -34,8 +29,11 @@ pub struct Trouble {
     pub failing: Vec<&'static str>,
     /// These operations never answer.
     pub silent: Vec<&'static str>,
-    /// Each call takes that long before it is carried out.
+    /// These operations take `delay` before they are carried out.
+    pub slow: Vec<&'static str>,
     pub delay: Duration,
+    /// The next call of this operation is carried out and answered as if the connection had broken.
+    pub loses: Option<&'static str>,
 }
 
 impl Troubled {
@@ -44,7 +42,6 @@ impl Troubled {
             store: Arc::new(store),
             calls: Mutex::default(),
             trouble: Mutex::default(),
-            lost_answers: AtomicUsize::new(0),
         }))
     }
 
@@ -63,9 +60,20 @@ impl Troubled {
         self.set(Trouble::default());
     }
 
-    /// The next `count` writing calls are carried out and answered as if the connection had broken.
-    pub fn lose_answers(&self, count: usize) {
-        self.0.lost_answers.store(count, Ordering::SeqCst);
+    /// The next call of `operation` is carried out and answered as if the connection had broken.
+    pub fn lose_answer(&self, operation: &'static str) {
+        self.set(Trouble {
+            loses: Some(operation),
+            ..Trouble::default()
+        });
+    }
+
+    pub fn slow(&self, operations: &[&'static str], delay: Duration) {
+        self.set(Trouble {
+            slow: operations.to_vec(),
+            delay,
+            ..Trouble::default()
+        });
     }
 
     /// The operations since the last call of this.
@@ -76,30 +84,26 @@ impl Troubled {
     async fn before(&self, operation: &'static str) -> Result<(), Error> {
         self.0.calls.lock().unwrap().push(operation);
         let trouble = self.0.trouble.lock().unwrap().clone();
-        if !trouble.delay.is_zero() {
+        let is_among = |list: &[&str]| list.contains(&operation) || list.contains(&"*");
+        if is_among(&trouble.slow) {
             tokio::time::sleep(trouble.delay).await;
         }
-        if trouble.silent.contains(&operation) || trouble.silent.contains(&"*") {
+        if is_among(&trouble.silent) {
             std::future::pending::<()>().await;
         }
-        if trouble.failing.contains(&operation) || trouble.failing.contains(&"*") {
+        if is_among(&trouble.failing) {
             return Err(down());
         }
         Ok(())
     }
 
-    fn after<T>(&self, answer: T) -> Result<T, Error> {
-        let lost = self
-            .0
-            .lost_answers
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
-        if lost.is_ok() {
-            Err(down())
-        } else {
-            Ok(answer)
+    fn after<T>(&self, operation: &'static str, answer: T) -> Result<T, Error> {
+        let mut trouble = self.0.trouble.lock().unwrap();
+        if trouble.loses == Some(operation) {
+            trouble.loses = None;
+            return Err(down());
         }
+        Ok(answer)
     }
 }
 
@@ -116,7 +120,7 @@ impl Store for Troubled {
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.before("create").await?;
-        self.after(self.0.store.create(id, value, ttl).await?)
+        self.after("create", self.0.store.create(id, value, ttl).await?)
     }
 
     async fn replace(
@@ -127,21 +131,21 @@ impl Store for Troubled {
         ttl: Duration,
     ) -> Result<Replaced, Error> {
         self.before("replace").await?;
-        self.after(self.0.store.replace(id, base, value, ttl).await?)
+        self.after("replace", self.0.store.replace(id, base, value, ttl).await?)
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         self.before("renew").await?;
-        self.after(self.0.store.renew(id, ttl).await?)
+        self.after("renew", self.0.store.renew(id, ttl).await?)
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         self.before("end").await?;
-        self.after(self.0.store.end(id, reason).await?)
+        self.after("end", self.0.store.end(id, reason).await?)
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
         self.before("retire").await?;
-        self.after(self.0.store.retire(id, base).await?)
+        self.after("retire", self.0.store.retire(id, base).await?)
     }
 }
