@@ -93,7 +93,12 @@ pub fn rebase(
             "somebody else has signed in to this session meanwhile; this change was not saved",
         ));
     }
-    let merged = merge(view, &base, record, policy, resolver)?;
+    // What this request began anew takes nothing of theirs.
+    let merged = if view.is_blank() {
+        view.record.clone()
+    } else {
+        merge(view, &base, record, policy, resolver)?
+    };
     view.rebased(theirs.value, theirs.remaining, merged);
     Ok(())
 }
