@@ -58,6 +58,8 @@ pub(crate) enum Fate {
     Ended,
     /// It had ended before; nothing was written.
     Gone,
+    /// A change was not saved, because the session needs a cookie and none can reach the browser.
+    Withheld,
 }
 
 impl Outcome {
@@ -91,7 +93,7 @@ impl Outcome {
 /// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
 /// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
 /// the network as well.
-const RECHECK_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_millis(20);
 
 /// What is known of the request beside its view.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +111,19 @@ pub(crate) async fn commit(
     circumstances: Circumstances,
 ) -> Result<Outcome, Failure> {
     let mut turn = None;
-    for attempt in 1..=TRIES {
+    let mut tries = 0;
+    while tries < TRIES {
+        tries += 1;
         let mut planned = plan(view, &config.policy, config.clock.now());
         if !circumstances.deliverable && !withhold(&mut planned) {
-            return Ok(Outcome::unchanged(CookieOp::Keep));
+            return Ok(Outcome {
+                cookie: CookieOp::Keep,
+                fate: if planned.essential {
+                    Fate::Withheld
+                } else {
+                    Fate::Unchanged
+                },
+            });
         }
         if planned.dropped {
             observe::lost("ended");
@@ -128,9 +139,14 @@ pub(crate) async fn commit(
                 merge::rebase(view, theirs, &config.policy, &config.resolver)
                     .map_err(|error| Failure { error, stake })?;
                 if turn.is_none() {
-                    turn = Some(config.turns.of(view.id()).await);
+                    // Those before this one may be many; it waits for as long as its own tries may take.
+                    let longest = config.deadline.saturating_mul(TRIES);
+                    let wait = tokio::time::timeout(longest, config.turns.of(stored_id(view)));
+                    turn = Some(wait.await.ok());
+                    // Those who had it before have changed the session again, so the next try cannot but fail.
+                    tries = 0;
                 } else {
-                    tokio::time::sleep(jitter(config, attempt)).await;
+                    tokio::time::sleep(jitter(config, tries)).await;
                 }
             }
             Err(error) => return Err(Failure { error, stake }),
@@ -146,6 +162,14 @@ pub(crate) async fn commit(
         ),
         stake: Stake::of(view, &planned),
     })
+}
+
+/// The id that others know the session by: the old one while this request gives it a new one.
+fn stored_id(view: &View) -> &SessionId {
+    match view.origin() {
+        Origin::Existing(existing) => &existing.id,
+        Origin::New(_) => view.id(),
+    }
 }
 
 /// A commit that failed.
@@ -326,7 +350,8 @@ async fn rotate(
         }
     }
     let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
+        // If it happened after all, the new session is the only one that the visitor has: late answers count here too.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
             match timed(config, "load", config.store.load(old)).await {
                 Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
                 _ => Err(error),

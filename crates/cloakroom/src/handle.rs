@@ -1,21 +1,23 @@
 //! The handle that handlers use.
 
 use std::{
+    mem, panic,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use cloakroom_core::{
-    EndReason, Error, ErrorKind, Lifetime, SessionId,
+    EndReason, Error, ErrorKind, Lifetime, Loaded, SessionId,
     json::Raw,
     plan::CookieOp,
     record::Identity,
     session::{Existing, NewReason, Origin, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument as _;
 
 use crate::{
-    commit::{Circumstances, Failure, Fate, Stake, commit},
+    commit::{Circumstances, Failure, Fate, RECHECK_AFTER, Stake, commit},
     config::Config,
     load, observe,
 };
@@ -35,6 +37,8 @@ struct Shared {
     config: Arc<Config>,
     secure: bool,
     deliverable: bool,
+    /// The id that the browser has brought: others may know it, and may have ended it.
+    presented: Option<SessionId>,
     state: Mutex<State>,
     /// One commit at a time.
     committing: tokio::sync::Mutex<()>,
@@ -45,7 +49,7 @@ struct State {
     view: View,
     /// When the store was asked for what the view stands on.
     loaded: Instant,
-    /// The response's head has left: no cookie can be set any more.
+    /// The response's head is leaving or has left, or there will be none: no cookie can be set any more.
     head_left: bool,
     /// Somebody has declared to commit changes after that by hand.
     kept_open: bool,
@@ -53,21 +57,38 @@ struct State {
     out_of_reach: bool,
     /// What the browser is to be told for the commits so far.
     cookie: CookieOp,
+    /// When that was true.
+    cookie_since: Instant,
+}
+
+/// The end of a request's session: what the browser is to be told, and whether the last commit failed. What earlier
+/// commits by hand have done is to be told then all the same.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) cookie: CookieOp,
+    pub(crate) failure: Option<Failure>,
 }
 
 impl Session {
     pub(crate) fn new(config: Arc<Config>, view: View, secure: bool, deliverable: bool) -> Self {
+        let presented = match view.origin() {
+            Origin::Existing(existing) => Some(existing.id.clone()),
+            Origin::New(_) => None,
+        };
+        let now = Instant::now();
         Self(Arc::new(Shared {
             config,
             secure,
             deliverable,
+            presented,
             state: Mutex::new(State {
                 view,
-                loaded: Instant::now(),
+                loaded: now,
                 head_left: false,
                 kept_open: false,
                 out_of_reach: false,
                 cookie: CookieOp::Keep,
+                cookie_since: now,
             }),
             committing: tokio::sync::Mutex::new(()),
         }))
@@ -102,7 +123,7 @@ impl Session {
         if state.head_left && !state.kept_open {
             return Err(Error::new(
                 ErrorKind::TooLate,
-                "the response's head has left and the session was committed with it; to change the session while the body streams, call `keep_open` in the handler and `commit` after the change",
+                "the request is over: the response's head has left and the session was committed with it; to change the session while the body streams, call `keep_open` in the handler and `commit` after the change",
             ));
         }
         change(&mut state.view)
@@ -130,6 +151,10 @@ impl Session {
 
     pub(crate) fn insert_raw(&self, name: &str, value: Raw) -> Result<(), Error> {
         self.change(|view| view.insert_raw(name, value, &self.config().policy))
+    }
+
+    pub(crate) fn fill_raw(&self, name: &str, value: Raw) -> Result<(), Error> {
+        self.change(|view| view.fill_raw(name, value, &self.config().policy))
     }
 
     /// Whether the session has this name.
@@ -169,7 +194,7 @@ impl Session {
     /// Gives a name the value that `f` makes of its current one, and answers with it.
     ///
     /// `f` is called again with another current value if another request commits first, so parallel increments all count.
-    /// It must depend on its argument alone.
+    /// It must depend on its argument alone, and must not use the session, which waits for it.
     ///
     /// # Errors
     ///
@@ -199,6 +224,22 @@ impl Session {
         })
     }
 
+    /// Takes a name away and answers with its value: for what is to be shown once. Of two requests that take the same
+    /// name at the same time, both get it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`], and [`ErrorKind::Type`] if the stored value is not a `T`; it stays then.
+    pub fn take<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.change(|view| {
+            let value = view.get(name)?;
+            if value.is_some() {
+                view.remove(name, &self.config().policy)?;
+            }
+            Ok(value)
+        })
+    }
+
     /// Takes every name of the application away.
     ///
     /// # Errors
@@ -218,20 +259,20 @@ impl Session {
         self.change(View::rotate)
     }
 
-    /// express's `regenerate`: a new id and no data.
+    /// express's `regenerate`: a new id, no data, nobody signed in. What parallel requests put into the old session is
+    /// not taken over either.
     ///
     /// # Errors
     ///
     /// As [`Session::rotate`].
     pub fn regenerate(&self) -> Result<(), Error> {
-        self.change(|view| {
-            view.clear()?;
-            view.rotate()
-        })
+        let config = self.config();
+        let attributes = config.attributes(self.0.secure);
+        self.change(|view| view.regenerate(&config.policy, &attributes))
     }
 
     /// Signs `owner` in: the session gets a new id (against fixation), keeps its data, and remembers the owner and the
-    /// time; the absolute lifetime begins anew. As a fresh grant it goes on even if the old session has ended meanwhile.
+    /// time; the absolute lifetime begins anew, unless this request has given the session its own. As a fresh grant it goes on even if the old session has ended meanwhile.
     ///
     /// # Errors
     ///
@@ -337,7 +378,7 @@ impl Session {
     pub fn expires_in(&self) -> Option<Duration> {
         let config = self.config();
         let now = config.clock.now();
-        self.state().view.expires_in(&config.policy, now)
+        self.state().aged_view().expires_in(&config.policy, now)
     }
 
     /// Declares that this handle outlives the response's head and that whoever changes the session afterwards calls
@@ -348,15 +389,35 @@ impl Session {
     }
 
     /// Commits now and says for certain whether it is done. The layer commits by itself; this is for changes after the
-    /// response's head has left, and for handlers that must know.
+    /// response's head has left, and for handlers that must know. Whoever stops waiting for it does not stop the commit.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session had ended, [`ErrorKind::Conflict`] if other requests kept changing it or
     /// somebody else has signed in, [`ErrorKind::TooLate`] if the session is new or gets a new id and the response that
-    /// could have brought the cookie has left, and the store's errors.
+    /// could have brought the cookie has left, [`ErrorKind::Config`] if its cookie is `Secure` and the request came over
+    /// plain HTTP, and the store's errors.
     pub async fn commit(&self) -> Result<(), Error> {
-        match self.commit_now().await {
+        // In a task of its own: given up half way, it would leave this handle ignorant of what it has done to the store,
+        // and the response without the cookie for it.
+        let session = self.clone();
+        let commit = async move { session.commit_now(false).await };
+        let done = match tokio::spawn(commit.in_current_span()).await {
+            Ok(done) => done,
+            // A function given to `update` has panicked.
+            Err(error) if error.is_panic() => panic::resume_unwind(error.into_panic()),
+            Err(_) => {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the runtime shuts down; whether the session was saved is not known",
+                ));
+            }
+        };
+        match done {
+            Ok(Fate::Withheld) => Err(Error::new(
+                ErrorKind::Config,
+                "the session was not saved: its cookie is `Secure` and the request came over plain HTTP; behind a proxy that ends TLS, add the proxy to `trusted_proxies`",
+            )),
             Ok(Fate::Gone) => Err(Error::new(
                 ErrorKind::Gone,
                 "the session has ended meanwhile; the change was not saved",
@@ -366,16 +427,30 @@ impl Session {
         }
     }
 
-    /// Commits and remembers what the browser is to be told.
-    pub(crate) async fn commit_now(&self) -> Result<Fate, Failure> {
+    /// Commits and remembers what the browser is to be told. After the last time, with the response's head, changes
+    /// need [`Session::keep_open`].
+    async fn commit_now(&self, last: bool) -> Result<Fate, Failure> {
         let _turn = self.0.committing.lock().await;
+        let started = Instant::now();
         let (snapshot, circumstances) = {
-            let state = self.state();
+            let mut state = self.state();
+            // Together with the snapshot: a change that this commit does not see is refused, or committed by hand.
+            let head_left = state.head_left;
+            state.head_left |= last;
             if state.out_of_reach {
                 return Ok(Fate::Unchanged);
             }
-            let needs_cookie = state.view.is_new() || state.view.is_rotated();
-            if state.head_left && needs_cookie && state.view.is_modified() {
+            let view = &state.view;
+            let needs_cookie = if view.is_new() {
+                view.is_modified()
+            } else {
+                view.is_rotated()
+            };
+            let too_late = head_left && view.ending().is_none();
+            if too_late && !needs_cookie && view.is_new() {
+                return Ok(Fate::Unchanged);
+            }
+            if too_late && needs_cookie {
                 return Err(Failure {
                     error: Error::new(
                         ErrorKind::TooLate,
@@ -388,24 +463,26 @@ impl Session {
                 deliverable: self.0.deliverable,
                 age: state.loaded.elapsed(),
             };
-            (state.view.clone(), circumstances)
+            (state.aged_view(), circumstances)
         };
         let mut view = snapshot.clone();
         let outcome = commit(&self.0.config, &mut view, circumstances).await?;
-        self.take_in(&snapshot, &outcome.fate)
+        self.take_in(&snapshot, &outcome.fate, started)
             .map_err(|error| Failure {
                 error,
                 stake: Stake::Change,
             })?;
         let mut state = self.state();
-        if outcome.cookie != CookieOp::Keep {
+        // Of a session that has ended, an earlier commit's cookie is no longer true either.
+        if outcome.cookie != CookieOp::Keep || matches!(outcome.fate, Fate::Gone) {
             state.cookie = outcome.cookie;
+            state.cookie_since = Instant::now();
         }
         Ok(outcome.fate)
     }
 
     /// Lets the view stand on what was committed.
-    fn take_in(&self, snapshot: &View, fate: &Fate) -> Result<(), Error> {
+    fn take_in(&self, snapshot: &View, fate: &Fate, started: Instant) -> Result<(), Error> {
         let config = self.config();
         match fate {
             Fate::Written(write) => {
@@ -421,6 +498,7 @@ impl Session {
                 state
                     .view
                     .committed(snapshot, existing, record, fresh_id, policy);
+                state.loaded = started;
             }
             Fate::Ended => {
                 let reason = NewReason::Ended(EndReason::Destroyed);
@@ -428,36 +506,64 @@ impl Session {
                 view.destroy();
                 self.state().view = view;
             }
-            Fate::Unchanged | Fate::Gone => {}
+            Fate::Unchanged | Fate::Gone | Fate::Withheld => {}
         }
         Ok(())
     }
 
-    /// The last commit before the response's head; afterwards changes need [`Session::keep_open`].
-    pub(crate) async fn close(&self) -> Result<CookieOp, Failure> {
-        let answer = self.commit_now().await;
-        let mut state = self.state();
-        state.head_left = true;
-        answer?;
-        Ok(std::mem::replace(&mut state.cookie, CookieOp::Keep))
+    /// The last commit before the response's head.
+    pub(crate) async fn close(&self) -> Closed {
+        let failure = self.commit_now(true).await.err();
+        let (mut cookie, age) = {
+            let mut state = self.state();
+            let cookie = mem::replace(&mut state.cookie, CookieOp::Keep);
+            (cookie, state.cookie_since.elapsed())
+        };
+        // An id that others know may have ended since the commit by hand that asked for the cookie; the browser has it.
+        if let CookieOp::Set { id, .. } = &cookie
+            && self.0.presented.as_ref() == Some(id)
+            && (failure.is_some() || age >= RECHECK_AFTER)
+        {
+            let config = self.config();
+            let live = failure.is_none()
+                && matches!(
+                    load::timed(config, "load", config.store.load(id)).await,
+                    Ok(Loaded::Live(_))
+                );
+            if !live {
+                cookie = CookieOp::Keep;
+            }
+        }
+        Closed { cookie, failure }
+    }
+
+    /// There is or will be no response that could bring a cookie, and no commit by the layer.
+    pub(crate) fn leave(&self) {
+        self.state().head_left = true;
     }
 
     /// Reads the session from the store again and drops this request's changes: express's `reload`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] if there is no such session any more, and the store's errors. Nothing is changed then.
+    /// [`ErrorKind::Gone`] if there is no such session any more or this request has ended it, and the store's errors.
+    /// Nothing is changed then.
     pub async fn reload(&self) -> Result<(), Error> {
+        let _turn = self.0.committing.lock().await;
         let gone = || {
             Error::new(
                 ErrorKind::Gone,
                 "the session cannot be read again: it is not stored any more",
             )
         };
-        let before = match self.state().view.origin() {
-            Origin::Existing(existing) => existing.clone(),
-            _ => return Err(gone()),
+        let before = match &self.state().view {
+            view if view.ending().is_some() => return Err(gone()),
+            view => match view.origin() {
+                Origin::Existing(existing) => existing.clone(),
+                Origin::New(_) => return Err(gone()),
+            },
         };
+        let asked = Instant::now();
         match load::load(self.config(), &before.id).await? {
             load::Found::Live(stored, record) => {
                 let existing = Existing {
@@ -467,12 +573,24 @@ impl Session {
                 };
                 let fresh_id = self.config().fresh_id()?;
                 let mut state = self.state();
+                if state.view.ending().is_some() {
+                    return Err(gone());
+                }
                 state.view = View::existing(existing, record, fresh_id);
-                state.loaded = Instant::now();
+                state.loaded = asked;
                 Ok(())
             }
             load::Found::None(_) => Err(gone()),
         }
+    }
+}
+
+impl State {
+    /// The view as it is now: some of the session's time has passed since the store was asked.
+    fn aged_view(&self) -> View {
+        let mut view = self.view.clone();
+        view.pass(self.loaded.elapsed());
+        view
     }
 }
 

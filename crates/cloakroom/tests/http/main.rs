@@ -10,6 +10,7 @@ mod lifetimes;
 mod outage;
 mod races;
 mod responses;
+mod review;
 mod troubled;
 
 use std::time::Duration;
