@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    EndReason, Error, ErrorKind, SessionId, Timestamp,
+    EndReason, Error, ErrorKind, SessionId, Stored, Timestamp,
     json::Raw,
     policy::{Lifetime, Policy},
     record::{
@@ -101,6 +101,8 @@ pub struct View {
     /// The id of a new or rotated session; drawn by the caller, known to nobody before the response.
     fresh_id: SessionId,
     pub(crate) record: Record,
+    /// The record as it was loaded, or as another request left it: what changes are counted against.
+    base: Record,
     pub(crate) log: Vec<(String, Operation)>,
     pub(crate) lifetime_change: Option<OwnLifetime>,
     /// The absolute end that this request gave the session itself.
@@ -139,6 +141,7 @@ impl View {
         Self {
             origin,
             fresh_id,
+            base: record.clone(),
             record,
             log: Vec::new(),
             lifetime_change: None,
@@ -491,24 +494,13 @@ impl View {
         if self.sign_in.is_some() {
             return true;
         }
-        let base = match &self.origin {
+        if self.is_new() {
             // A lifetime alone makes no session: it would make one for every visitor.
-            Origin::New(_) => return self.record.data().next().is_some(),
-            Origin::Existing(existing) => existing,
-        };
-        if self.lifetime_change.is_some() || self.ends_change.is_some() {
-            return true;
+            return self.record.data().next().is_some();
         }
-        if self.log.is_empty() {
-            return false;
-        }
-        match Record::parse(&base.base, &crate::record::Limits::unlimited()) {
-            Ok(Some(base)) => self
-                .log
-                .iter()
-                .any(|(name, _)| self.record.get(name) != base.get(name)),
-            _ => true,
-        }
+        let lifetime_changed = self.lifetime_change.is_some() || self.ends_change.is_some();
+        let differs = |name: &str| self.record.get(name) != self.base.get(name);
+        lifetime_changed || self.log.iter().any(|(name, _)| differs(name))
     }
 
     /// Whether this request has committed already.
@@ -528,6 +520,7 @@ impl View {
         policy: &Policy,
     ) {
         let later = self.log.split_off(snapshot.log.len().min(self.log.len()));
+        self.base = record.clone();
         // Begun anew since the clone was taken: it does not stand on what was committed.
         let restarted = self.blank && !snapshot.blank;
         let mut record = if restarted {
@@ -571,12 +564,18 @@ impl View {
     }
 
     /// Takes a merged record as the current one, and what the store holds as the base.
-    pub(crate) fn rebased(&mut self, base: Bytes, remaining: Option<Duration>, record: Record) {
+    pub(crate) fn rebased(&mut self, theirs: Stored, base: Record, merged: Record) {
         if let Origin::Existing(existing) = &mut self.origin {
-            existing.base = base;
-            existing.remaining = remaining;
+            existing.base = theirs.value;
+            existing.remaining = theirs.remaining;
         }
-        self.record = record;
+        self.base = base;
+        self.record = merged;
+    }
+
+    /// The record that changes are counted against.
+    pub(crate) fn base(&self) -> &Record {
+        &self.base
     }
 
     pub(crate) fn is_blank(&self) -> bool {
