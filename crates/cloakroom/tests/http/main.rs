@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "nothing outside of this program uses it")]
 
+mod by_hand;
 mod client;
 mod commits;
 mod cookies;
@@ -10,7 +11,6 @@ mod lifetimes;
 mod outage;
 mod races;
 mod responses;
-mod review;
 mod troubled;
 
 use std::time::Duration;

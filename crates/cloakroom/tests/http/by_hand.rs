@@ -198,6 +198,40 @@ async fn a_commit_by_hand_that_nobody_waits_for_any_more_counts_once() {
     assert_eq!(client.get("/read").await.body, "2");
 }
 
+/// The old session has ended: without a look, the new one would be taken back and the visitor left with none.
+#[tokio::test]
+async fn a_rotation_whose_answer_comes_too_late_is_found_out() {
+    let store = store();
+    let app = Router::new()
+        .route(
+            "/rotate",
+            get(async |session: Session| {
+                session.insert("n", &1)?;
+                session.rotate().map_err(SessionError)
+            }),
+        )
+        .route(
+            "/read",
+            get(async |session: Session| session.get_raw("n").unwrap_or_default()),
+        )
+        .layer(
+            article(store.clone())
+                .deadline(Duration::from_millis(200))
+                .build()
+                .unwrap(),
+        );
+    let client = Client::new(app);
+    client.get("/read").await;
+    store.set(Trouble {
+        late: vec!["retire"],
+        delay: Duration::from_secs(20),
+        ..Trouble::default()
+    });
+    let answer = client.get("/rotate").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(client.get("/read").await.body, "1");
+}
+
 #[tokio::test]
 async fn a_handle_that_survives_its_request_refuses_changes() {
     let (go, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
