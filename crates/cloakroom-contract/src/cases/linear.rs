@@ -81,7 +81,7 @@ async fn caller_of(
     for step in 0..CALLS {
         let value = Bytes::from(format!("{number}.{step}"));
         let ttl = HOUR * (1 + u32::try_from(step).unwrap_or(0));
-        let call = match draw(10) {
+        let call = match draw(12) {
             0..=1 => Call::Load,
             2..=4 => Call::Create { value, ttl },
             5..=7 => Call::Replace {
@@ -90,6 +90,7 @@ async fn caller_of(
                 ttl,
             },
             8 => Call::Renew { ttl },
+            9..=10 => Call::Retire { base: base.clone() },
             _ if draw(2) == 0 => Call::End(EndReason::Rotated),
             _ => Call::End(EndReason::Destroyed),
         };
@@ -109,11 +110,14 @@ async fn caller_of(
 
 /// The session's bytes as far as a caller knows after a call.
 fn seen(call: &Call, answer: &Answer) -> Option<Bytes> {
-    use cloakroom_core::{Created, Loaded, Replaced};
+    use cloakroom_core::{Created, Loaded, Replaced, Retired};
     match (call, answer) {
-        (_, Answer::Loaded(Loaded::Live(stored)) | Answer::Replaced(Replaced::Changed(stored))) => {
-            Some(stored.value.clone())
-        }
+        (
+            _,
+            Answer::Loaded(Loaded::Live(stored))
+            | Answer::Replaced(Replaced::Changed(stored))
+            | Answer::Retired(Retired::Changed(stored)),
+        ) => Some(stored.value.clone()),
         (Call::Create { value, .. }, Answer::Created(Created::Created))
         | (Call::Replace { value, .. }, Answer::Replaced(Replaced::Replaced)) => {
             Some(value.clone())
