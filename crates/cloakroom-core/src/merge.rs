@@ -91,7 +91,12 @@ pub fn rebase(
             "somebody else has signed in to this session meanwhile; this change was not saved",
         ));
     }
-    let merged = merge(view, record.clone(), policy, resolver)?;
+    // What this request began anew takes nothing of theirs.
+    let merged = if view.is_blank() {
+        view.record.clone()
+    } else {
+        merge(view, record.clone(), policy, resolver)?
+    };
     view.rebased(theirs, record, merged);
     Ok(())
 }

@@ -109,6 +109,9 @@ pub struct View {
     pub(crate) ends_change: Option<Timestamp>,
     ending: Option<Ending>,
     rotated: bool,
+    /// Begun anew without data by this request: nothing of what was stored, and nothing of what others put there
+    /// meanwhile, goes on.
+    blank: bool,
     sign_in: Option<Identity>,
     silent: bool,
     /// This request has committed already: no housekeeping is left to do.
@@ -145,6 +148,7 @@ impl View {
             ends_change: None,
             ending: None,
             rotated: false,
+            blank: false,
             sign_in: None,
             silent: false,
             settled: false,
@@ -258,6 +262,19 @@ impl View {
     /// As [`View::insert`].
     pub fn insert_raw(&mut self, name: &str, value: Raw, policy: &Policy) -> Result<(), Error> {
         self.change(name, Operation::Set(value), policy)
+    }
+
+    /// Gives a name a value only where it has none, in the end: if another request gives it one first, that stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::insert`].
+    pub fn fill_raw(&mut self, name: &str, value: Raw, policy: &Policy) -> Result<(), Error> {
+        let fill: UpdateFn = Arc::new(move |current| {
+            let kept = current.unwrap_or(&value);
+            Ok(Some(kept.clone()))
+        });
+        self.change(name, Operation::Update(fill), policy)
     }
 
     /// Takes a name away.
@@ -385,6 +402,27 @@ impl View {
         Ok(())
     }
 
+    /// Begins anew: a new id, no data, nobody signed in, the policy's lifetime. The old id is dead when the response
+    /// leaves.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] after the session was ended here.
+    pub fn regenerate(
+        &mut self,
+        policy: &Policy,
+        attributes: &StoredAttributes,
+    ) -> Result<(), Error> {
+        self.clear()?;
+        self.record = Record::new(policy.lifetime.own(), attributes);
+        self.lifetime_change = None;
+        self.ends_change = None;
+        self.sign_in = None;
+        self.rotated = true;
+        self.blank = true;
+        Ok(())
+    }
+
     /// Signs `owner` in: a new id, the owner and the time stamped, the absolute lifetime begun anew.
     ///
     /// # Errors
@@ -403,7 +441,10 @@ impl View {
         };
         let mut record = self.record.clone();
         record.set_identity(&identity);
-        record.set_ends(policy.absolute_end(now));
+        // What this request gave the session itself is meant for the one that begins here.
+        if self.ends_change.is_none() {
+            record.set_ends(policy.absolute_end(now));
+        }
         check_size(&record, "the owner", &policy.limits)?;
         self.record = record;
         self.sign_in = Some(identity);
@@ -424,6 +465,14 @@ impl View {
     /// Lets this request use the session without renewing it ("silent poll").
     pub fn skip_renewal(&mut self) {
         self.silent = true;
+    }
+
+    /// Takes note that `passed` has gone by since the store said how long the session still lives.
+    pub fn pass(&mut self, passed: Duration) {
+        if let Origin::Existing(existing) = &mut self.origin {
+            let left = existing.remaining;
+            existing.remaining = left.map(|left| left.saturating_sub(passed));
+        }
     }
 
     /// How long the session lives after this request, as far as is known now: what the plan will ask the store for.
@@ -472,13 +521,20 @@ impl View {
     ) {
         let later = self.log.split_off(snapshot.log.len().min(self.log.len()));
         self.base = record.clone();
-        let mut record = record;
-        for (name, operation) in &later {
+        // Begun anew since the clone was taken: it does not stand on what was committed.
+        let restarted = self.blank && !snapshot.blank;
+        let mut record = if restarted {
+            self.record.clone()
+        } else {
+            record
+        };
+        for (name, operation) in later.iter().filter(|_| !restarted) {
             // It fitted when it was asked for; if it does not fit any more, the plan has nothing to save for it.
             if let Ok(changed) = apply(&record, name, operation, policy) {
                 record = changed;
             }
         }
+        let ends = self.record.ends();
         self.origin = Origin::Existing(existing);
         self.record = record;
         self.fresh_id = fresh_id;
@@ -497,11 +553,13 @@ impl View {
         }
         if self.sign_in == snapshot.sign_in {
             self.sign_in = None;
-            self.rotated &= !snapshot.rotated;
+            self.rotated &= restarted || !snapshot.rotated;
         }
         if let Some(identity) = &self.sign_in {
             self.record.set_identity(identity);
+            self.record.set_ends(ends);
         }
+        self.blank = restarted;
         self.settled = true;
     }
 
@@ -518,6 +576,10 @@ impl View {
     /// The record that changes are counted against.
     pub(crate) fn base(&self) -> &Record {
         &self.base
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.blank
     }
 
     pub(crate) fn sign_in_stamp(&self) -> Option<&Identity> {

@@ -34,15 +34,16 @@ impl Turns {
         }
     }
 
-    async fn of(&self, id: &SessionId) -> MutexGuard<'_, ()> {
-        self.stripe(id).lock().await
+    async fn of(&self, id: &SessionId, longest: Duration) -> Turn<'_> {
+        let turn = tokio::time::timeout(longest, self.stripe(id).lock()).await;
+        Turn { _held: turn.ok() }
     }
 
     /// The turn, if somebody else has it; `None` if nobody needs one.
-    async fn if_taken(&self, id: &SessionId) -> Option<MutexGuard<'_, ()>> {
+    async fn if_taken(&self, id: &SessionId, longest: Duration) -> Option<Turn<'_>> {
         match self.stripe(id).try_lock() {
             Ok(_) => None,
-            Err(_) => Some(self.of(id).await),
+            Err(_) => Some(self.of(id, longest).await),
         }
     }
 
@@ -51,6 +52,12 @@ impl Turns {
         let index = usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0);
         &self.stripes[index]
     }
+}
+
+/// A turn. Whoever has waited too long for it goes on without: the line may be long and the store slow, and the visitor is
+/// to have an answer.
+struct Turn<'a> {
+    _held: Option<MutexGuard<'a, ()>>,
 }
 
 /// How a commit went.
@@ -71,6 +78,8 @@ pub(crate) enum Fate {
     Ended,
     /// It had ended before; nothing was written.
     Gone,
+    /// A change was not saved, because the session needs a cookie and none can reach the browser.
+    Withheld,
 }
 
 impl Outcome {
@@ -104,7 +113,7 @@ impl Outcome {
 /// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
 /// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
 /// the network as well.
-const RECHECK_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_millis(20);
 
 /// What is known of the request beside its view.
 #[derive(Clone, Copy, Debug)]
@@ -123,10 +132,18 @@ pub(crate) async fn commit(
 ) -> Result<Outcome, Failure> {
     let mut turn = None;
     let mut conflicts = 0;
+    let patience = config.deadline.saturating_mul(TRIES);
     while conflicts <= TRIES {
         let mut planned = plan(view, &config.policy, config.clock.now());
         if !circumstances.deliverable && !withhold(&mut planned) {
-            return Ok(Outcome::unchanged(CookieOp::Keep));
+            return Ok(Outcome {
+                cookie: CookieOp::Keep,
+                fate: if planned.essential {
+                    Fate::Withheld
+                } else {
+                    Fate::Unchanged
+                },
+            });
         }
         if planned.dropped {
             observe::lost("ended");
@@ -135,7 +152,7 @@ pub(crate) async fn commit(
         }
         let compares = matches!(planned.store, StoreOp::Replace(_) | StoreOp::Rotate { .. });
         if compares && turn.is_none() {
-            turn = config.turns.if_taken(stored_id(view)).await;
+            turn = config.turns.if_taken(stored_id(view), patience).await;
         }
         let stake = Stake::of(view, &planned);
         match step(config, view, planned, circumstances.age).await {
@@ -147,7 +164,7 @@ pub(crate) async fn commit(
                 merge::rebase(view, theirs, &config.policy, &config.resolver)
                     .map_err(|error| Failure { error, stake })?;
                 match turn {
-                    None => turn = Some(config.turns.of(stored_id(view)).await),
+                    None => turn = Some(config.turns.of(stored_id(view), patience).await),
                     // What was known when the turn came is old; it costs one round and no patience.
                     Some(_) if conflicts == 0 => conflicts = 1,
                     Some(_) => {
@@ -357,7 +374,8 @@ async fn rotate(
         }
     }
     let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
+        // If it happened after all, the new session is the only one that the visitor has: late answers count here too.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
             match timed(config, "load", config.store.load(old)).await {
                 Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
                 _ => Err(error),
