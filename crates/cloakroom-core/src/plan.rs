@@ -228,7 +228,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     };
 
     let renews = !silent && store != StoreOp::None;
-    let send = existing.resign && !silent
+    let send = existing.resign
         || policy.rolling && renews
         || lifetime_changed
         || modified && !silent && times.cookie_expires.is_some();
