@@ -15,7 +15,8 @@ use ipnet::IpNet;
 pub use self::cli::{Cli, Command, Settings};
 use self::parse::{
     parse_app_env, parse_bind, parse_bool, parse_cookie_name, parse_max_age, parse_prefix,
-    parse_proxies, parse_secrets, parse_store, refuse,
+    parse_proxies, parse_redis_host, parse_redis_url, parse_secrets, parse_store, refuse,
+    refuse_hidden,
 };
 
 /// The shortest secret that production accepts, in bytes.
@@ -55,6 +56,31 @@ pub enum StoreChoice {
     Memory,
     /// In one file.
     Sqlite(PathBuf),
+    /// On a Redis or Valkey server.
+    Redis {
+        /// Which one.
+        server: RedisServer,
+        /// Where a secret is kept that was not set.
+        folder: PathBuf,
+    },
+}
+
+/// A Redis or Valkey server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RedisServer {
+    /// By URL, which may hold a password.
+    Url(String),
+    /// By host and port.
+    Host(String, u16),
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(hidden)"),
+            Self::Host(host, port) => write!(f, "Host({host}:{port})"),
+        }
+    }
 }
 
 /// Secrets as text, the signing one first. `Debug` says how many.
@@ -121,33 +147,34 @@ impl Settings {
         Ok(SocketAddr::new(ip, port))
     }
 
+    /// `SESSION_STORE` counts before the others: whoever sets it has said which one.
     fn store(&self) -> Result<StoreChoice, ConfigError> {
-        match set(self.session_store.as_deref()) {
-            Some(text) => parse_store(text),
-            None => {
-                self.refuse_redis()?;
-                let folder = PathBuf::from(or_default(&self.data_dir, "data"));
-                Ok(StoreChoice::Sqlite(folder.join("sessions.db")))
-            }
+        let folder = PathBuf::from(or_default(&self.data_dir, "data"));
+        if let Some(text) = set(self.session_store.as_deref()) {
+            return parse_store(text, &folder);
         }
-    }
-
-    /// Only where no other store was chosen: whoever sets `SESSION_STORE` has said which one counts.
-    fn refuse_redis(&self) -> Result<(), ConfigError> {
-        let given = [
-            ("REDIS_HOST", set(self.redis_host.as_deref())),
-            ("REDIS_PORT", set(self.redis_port.as_deref())),
-        ];
-        for (variable, text) in given {
-            if let Some(text) = text {
-                return Err(refuse(
-                    variable,
-                    text,
-                    "this build has no Redis; unset it, or set SESSION_STORE to `memory` or `sqlite:<path>`",
+        let url = set(self.redis_url.as_deref());
+        let host = set(self.redis_host.as_deref());
+        let port = set(self.redis_port.as_deref());
+        let server = match (url, host, port) {
+            (None, None, None) => return Ok(StoreChoice::Sqlite(folder.join("sessions.db"))),
+            (Some(url), None, None) => parse_redis_url("REDIS_URL", url)?,
+            (Some(_), _, _) => {
+                return Err(refuse_hidden(
+                    "REDIS_URL",
+                    "set beside REDIS_HOST or REDIS_PORT, which say the same; unset either",
                 ));
             }
-        }
-        Ok(())
+            (None, Some(host), port) => parse_redis_host(host, port)?,
+            (None, None, Some(port)) => {
+                return Err(refuse(
+                    "REDIS_PORT",
+                    port,
+                    "it belongs to REDIS_HOST, which is not set; set both, or neither",
+                ));
+            }
+        };
+        Ok(StoreChoice::Redis { server, folder })
     }
 }
 

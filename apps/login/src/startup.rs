@@ -10,7 +10,7 @@ use std::{
     net::SocketAddr,
     path::{self, Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -18,12 +18,15 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     serve::ListenerExt as _,
 };
-use cloakroom::{Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, sqlite::SqliteStore};
+use cloakroom::{
+    Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, redis::RedisStore,
+    sqlite::SqliteStore,
+};
 use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    config::{Config, MIN_SECRET_BYTES, StoreChoice},
+    config::{Config, MIN_SECRET_BYTES, RedisServer, StoreChoice},
     guard, request_log,
     routes::{
         self,
@@ -36,6 +39,9 @@ use crate::{
 /// How long requests in flight may take once the application is told to stop: shorter than the ten seconds that
 /// container runtimes grant.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+/// How long a start waits for the Redis server.
+const SERVER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -114,6 +120,40 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
             let notice = format!("Sessions are kept in {}", shown.display());
             assemble(config, bound, store.clone(), Some(store), vec![notice])
         }
+        StoreChoice::Redis { server, .. } => {
+            let store = connect(server, &config.prefix).await?;
+            let found = store.server_info();
+            let found = found.map_or_else(|| "a server".to_owned(), |server| server.to_string());
+            let notice = format!("Sessions are kept by {found} at {}", store.address());
+            assemble(config, bound, store, None, vec![notice])
+        }
+    }
+}
+
+/// Connects, and waits a while for a server that is about to come up: in containers, both start at once.
+async fn connect(server: &RedisServer, prefix: &str) -> Result<RedisStore, StartupError> {
+    let builder = || {
+        match server {
+            RedisServer::Url(url) => RedisStore::builder(url),
+            RedisServer::Host(host, port) => RedisStore::builder((host, *port)),
+        }
+        .prefix(prefix)
+    };
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        let error = match builder().connect().await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        if !error.is_retryable() || start.elapsed() >= SERVER_DEADLINE {
+            return Err(error.into());
+        }
+        if !told {
+            told = true;
+            tracing::warn!("{error}; trying again for {} s", SERVER_DEADLINE.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
@@ -235,24 +275,31 @@ fn secrets(config: &Config, notices: &mut Vec<String>) -> Result<Secrets, Startu
             tracing::warn!("SESSION_SECRET is not set: a secret was made for this process alone");
             secret::generate()?
         }
-        StoreChoice::Sqlite(store) => {
-            let path = secret::path_beside(store);
-            let (secret, made) = secret::load_or_create(&path)?;
-            let shown = path::absolute(&path).unwrap_or(path);
-            tracing::warn!(
-                "SESSION_SECRET is not set: {} {}",
-                if made {
-                    "a secret was made and kept in"
-                } else {
-                    "using the secret in"
-                },
-                shown.display()
-            );
-            notices.push(format!("The secret is kept in {}", shown.display()));
-            secret
+        StoreChoice::Sqlite(store) => kept_secret(&secret::path_beside(store), "", notices)?,
+        StoreChoice::Redis { folder, .. } => {
+            let path = folder.join("redis.secret");
+            make_folder(&path)?;
+            let others = "; every process that shares these sessions needs the same one";
+            kept_secret(&path, others, notices)?
         }
     };
     Ok(Secrets::new([secret])?)
+}
+
+fn kept_secret(path: &Path, note: &str, notices: &mut Vec<String>) -> Result<String, StartupError> {
+    let (secret, made) = secret::load_or_create(path)?;
+    let shown = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let what = if made {
+        "a secret was made and kept in"
+    } else {
+        "using the secret in"
+    };
+    tracing::warn!(
+        "SESSION_SECRET is not set: {what} {}{note}",
+        shown.display()
+    );
+    notices.push(format!("The secret is kept in {}", shown.display()));
+    Ok(secret)
 }
 
 impl Application {

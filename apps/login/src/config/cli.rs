@@ -55,7 +55,9 @@ pub struct Settings {
         value_name = "SECRET[,OLD...]"
     )]
     pub session_secret: Option<String>,
-    /// Where sessions are kept: `memory` or `sqlite:<path>`. Without it, `sessions.db` in the data folder
+    /// Where sessions are kept: `memory`, `sqlite:<path>`, or the URL of a Redis or Valkey server
+    /// (`redis://[user:password@]host[:port][/database]`, `rediss://` for TLS, `unix:///path`). Without it, the server of
+    /// REDIS_URL or REDIS_HOST; without these, `sessions.db` in the data folder
     #[arg(
         long,
         env = "SESSION_STORE",
@@ -117,10 +119,13 @@ pub struct Settings {
     /// Addresses or networks of the proxies whose forwarded headers are believed, separated by commas
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "ADDRESS[/BITS],...")]
     pub trusted_proxies: Option<String>,
-    /// Host of the Redis server: this build has no Redis and refuses it
+    /// URL of the Redis or Valkey server that keeps the sessions, as for SESSION_STORE
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// Host of the Redis or Valkey server that keeps the sessions
     #[arg(long, env = "REDIS_HOST", value_name = "HOST")]
     pub redis_host: Option<String>,
-    /// Port of the Redis server: this build has no Redis and refuses it
+    /// Port of the server at REDIS_HOST [default: 6379]
     #[arg(long, env = "REDIS_PORT", value_name = "PORT")]
     pub redis_port: Option<String>,
 }

@@ -137,28 +137,98 @@ fn every_refusal_names_the_variable_the_value_and_what_is_allowed() {
     }
 }
 
-#[test]
-fn redis_is_refused_clearly_until_this_build_has_it() {
-    let host = message(|s| s.redis_host = Some("redis_db".into()));
-    assert!(
-        host.contains("REDIS_HOST") && host.contains("no Redis"),
-        "{host}"
-    );
-    let port = message(|s| s.redis_port = Some("6379".into()));
-    assert!(
-        port.contains("REDIS_PORT") && port.contains("no Redis"),
-        "{port}"
-    );
-    let chosen = with(|s| {
+#[tokio::test]
+async fn redis_is_taken_from_a_url_or_from_host_and_port() {
+    let folder = || PathBuf::from("data");
+    let host = |host: &str, port| StoreChoice::Redis {
+        server: RedisServer::Host(host.to_owned(), port),
+        folder: folder(),
+    };
+    let url = |url: &str| StoreChoice::Redis {
+        server: RedisServer::Url(url.to_owned()),
+        folder: folder(),
+    };
+    let store = |change: fn(&mut Settings)| with(change).check().unwrap().store;
+    let by_host = store(|s| s.redis_host = Some("redis_db".into()));
+    assert_eq!(by_host, host("redis_db", 6379));
+    let by_port = store(|s| {
+        s.redis_host = Some("redis_db".into());
+        s.redis_port = Some("6380".into());
+    });
+    assert_eq!(by_port, host("redis_db", 6380));
+    let by_url = store(|s| s.redis_url = Some("rediss://app:hunter2@cache:6380/2".into()));
+    assert_eq!(by_url, url("rediss://app:hunter2@cache:6380/2"));
+    let by_store = store(|s| s.session_store = Some("unix:///run/redis.sock".into()));
+    assert_eq!(by_store, url("unix:///run/redis.sock"));
+    let chosen = store(|s| {
         s.redis_host = Some("redis_db".into());
         s.session_store = Some("memory".into());
     });
-    assert_eq!(chosen.check().unwrap().store, StoreChoice::Memory);
+    assert_eq!(chosen, StoreChoice::Memory);
+    let empty = store(|s| s.redis_host = Some(String::new()));
+    assert_eq!(empty, StoreChoice::Sqlite("data/sessions.db".into()));
 }
 
-#[test]
-fn r29_no_password_and_no_secret_is_repeated() {
-    for store in ["redis://:hunter2@db", "postgres://u:hunter2@db", "hunter2"] {
+#[tokio::test]
+async fn a_redis_that_cannot_be_is_refused_by_name() {
+    let cases: [(fn(&mut Settings), &str, &str); 7] = [
+        (
+            |s| s.redis_port = Some("6379".into()),
+            "REDIS_PORT is \"6379\"",
+            "REDIS_HOST, which is not set",
+        ),
+        (
+            |s| {
+                s.redis_host = Some("redis_db".into());
+                s.redis_port = Some("6379x".into());
+            },
+            "REDIS_PORT is \"6379x\"",
+            "from 1 to 65535",
+        ),
+        (
+            |s| s.redis_host = Some("redis_db:6379".into()),
+            "REDIS_HOST is \"redis_db:6379\"",
+            "the port goes to REDIS_PORT",
+        ),
+        (
+            |s| s.redis_host = Some("redis://redis_db".into()),
+            "REDIS_HOST is \"redis://redis_db\"",
+            "a URL to REDIS_URL",
+        ),
+        (
+            |s| {
+                s.redis_host = Some("redis_db".into());
+                s.redis_url = Some("redis://:hunter2@redis_db".into());
+            },
+            "REDIS_URL: set beside REDIS_HOST",
+            "unset either",
+        ),
+        (
+            |s| s.redis_url = Some("hunter2".into()),
+            "REDIS_URL: ",
+            "redis://localhost:6379",
+        ),
+        (
+            |s| s.redis_url = Some("redis://:hunter2@db/first".into()),
+            "REDIS_URL: ",
+            "database",
+        ),
+    ];
+    for (change, variable, allowed) in cases {
+        let text = message(change);
+        assert!(text.starts_with(variable), "{text}");
+        assert!(text.contains(allowed), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn r29_no_password_and_no_secret_is_repeated() {
+    for store in [
+        "redis://:hunter2@db/x",
+        "postgres://u:hunter2@db",
+        "hunter2",
+    ] {
         let text = message(|s| s.session_store = Some(store.into()));
         assert!(text.contains("SESSION_STORE"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
@@ -171,9 +241,12 @@ fn r29_no_password_and_no_secret_is_repeated() {
         let error = settings.check().unwrap_err();
         assert!(!format!("{error} {error:?} {settings:?}").contains("hunter2"));
     }
-    let config = with(|s| s.session_secret = Some("hunter2".into()))
-        .check()
-        .unwrap();
+    let config = with(|s| {
+        s.session_secret = Some("hunter2".into());
+        s.redis_url = Some("redis://:hunter2@db".into());
+    })
+    .check()
+    .unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 

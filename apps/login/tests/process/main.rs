@@ -151,12 +151,9 @@ async fn what_is_not_allowed_is_said_and_ends_with_2() {
     let cases = [
         ("PORT", "http", "PORT is \"http\": a number from 0 to 65535"),
         ("SESSION_MAX_AGE", "1h", "SESSION_MAX_AGE is \"1h\""),
-        ("REDIS_HOST", "redis_db", "this build has no Redis"),
-        (
-            "SESSION_STORE",
-            "redis://:hunter2@db",
-            "this build has no Redis",
-        ),
+        ("REDIS_PORT", "6379", "REDIS_HOST, which is not set"),
+        ("REDIS_URL", "http://:hunter2@db", "REDIS_URL: it must be"),
+        ("SESSION_STORE", "redis://:hunter2@db/x", "SESSION_STORE: "),
         ("APP_ENV", "production", "SESSION_SECRET: not set"),
     ];
     for (variable, value, expected) in cases {

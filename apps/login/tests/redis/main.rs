@@ -1,0 +1,148 @@
+//! The application on Redis and Valkey: what the article is about.
+
+#[path = "../support/program.rs"]
+mod program_support;
+#[path = "../../../../crates/cloakroom-redis/tests/support/mod.rs"]
+mod servers;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{path::Path, time::Duration};
+
+use program_support::{Running, program, texts};
+use servers::{Program, Server};
+use support::Visitor;
+
+const SECRET: &str = "a secret that all processes share and that is long";
+
+fn start(folder: &Path, server: &Server) -> Running {
+    let port = server.port.to_string();
+    Running::start(
+        folder,
+        &[
+            ("SESSION_SECRET", SECRET),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+        ],
+    )
+}
+
+/// Done means: two processes behind one server; restart one: nobody notices.
+#[tokio::test]
+async fn two_processes_share_the_sessions_and_one_of_them_is_restarted() {
+    for (kind, server) in [("Redis", Server::redis()), ("Valkey", Server::valkey())] {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (start(folder.path(), &server), start(folder.path(), &server));
+        let line = format!("Sessions are kept by {kind} ");
+        assert!(one.printed.contains(&line), "{}", one.printed);
+        assert!(
+            one.printed.contains(&server.port.to_string()),
+            "{}",
+            one.printed
+        );
+        let mut visitor = Visitor::new(one.address);
+        visitor.log_in("%E8%8A%B1%E5%AD%90").await;
+        visitor.address = two.address;
+        assert!(visitor.is_logged_in().await);
+        one.stop();
+        assert!(visitor.is_logged_in().await);
+        let one = start(folder.path(), &server);
+        visitor.address = one.address;
+        assert!(visitor.is_logged_in().await);
+        // Signed out on one of them, signed out on both, with a copy of the cookie too.
+        let mut copy = visitor.clone();
+        copy.address = two.address;
+        visitor.post("/delete-session", "").await;
+        assert!(!copy.is_logged_in().await);
+    }
+}
+
+/// The value is where the article's application would look for it, as it would have written it.
+#[tokio::test]
+async fn the_value_is_express_s_under_the_article_s_prefix() {
+    let server = Server::redis();
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), &server);
+    let mut visitor = Visitor::new(running.address);
+    visitor.get("/login").await;
+    let id = visitor.cookie.clone().unwrap();
+    let id = support::between(&id, "s%3A", ".").to_owned();
+    let value = server.call(&["GET", &format!("sid:{id}")]);
+    assert!(
+        value.contains(r#"{"cookie":{"originalMaxAge":60000,"expires":""#),
+        "{value}"
+    );
+    assert!(
+        value.contains(r#"Z","httpOnly":true,"path":"/"}}"#),
+        "{value}"
+    );
+}
+
+#[tokio::test]
+async fn an_outage_is_503_and_the_visitor_is_still_logged_in_after_it() {
+    let server = Server::start(Program::Redis, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), &server);
+    let mut visitor = Visitor::new(running.address);
+    visitor.log_in("trillian").await;
+    server.freeze();
+    let answer = visitor.get("/").await;
+    assert_eq!(answer.status.as_u16(), 503);
+    assert!(answer.cookies().is_empty());
+    assert_eq!(visitor.get("/livez").await.status.as_u16(), 200);
+    assert_eq!(visitor.get("/readyz").await.status.as_u16(), 503);
+    server.thaw();
+    for _ in 0..100 {
+        if visitor.get("/").await.status.as_u16() == 200 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(visitor.is_logged_in().await);
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_used_is_named_without_its_password() {
+    let server = Server::start(Program::Redis, &["--requirepass", "right"]);
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("redis://:hunter2@127.0.0.1:{}", server.port);
+    let output = program(folder.path())
+        .env("PORT", "0")
+        .env("REDIS_URL", &url)
+        .output()
+        .unwrap();
+    let (out, err) = texts(&output);
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(
+        err.contains(&server.port.to_string()) && err.contains("password"),
+        "{err}"
+    );
+    assert!(
+        !err.contains("hunter2") && !out.contains("hunter2"),
+        "{err}"
+    );
+}
+
+/// In containers both start at once.
+#[tokio::test]
+async fn a_start_waits_a_while_for_its_server() {
+    let server = Server::redis();
+    server.kill();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let port = server.port.to_string();
+    let starting = tokio::task::spawn_blocking(move || {
+        Running::start(&path, &[("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &port)])
+    });
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    server.restart(&[]);
+    let running = starting.await.unwrap();
+    let mut visitor = Visitor::new(running.address);
+    visitor.log_in("trillian").await;
+    let (_, log) = running.stop();
+    assert!(log.contains("trying again"), "{log}");
+    assert!(
+        log.contains("every process that shares these sessions"),
+        "{log}"
+    );
+}
