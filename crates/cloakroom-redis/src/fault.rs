@@ -66,12 +66,13 @@ pub(crate) enum Refusal {
     NoScript,
     Syntax,
     TooManyClients,
+    Protected,
     Other,
 }
 
 /// Codes as servers write them, with what they mean here. Redis before 7.0 wraps the error of a command inside of a
 /// script into one of its own, so the code is looked for in the whole text.
-const CODES: [(&str, Refusal); 22] = [
+const CODES: [(&str, Refusal); 23] = [
     ("LOADING", Refusal::Loading),
     ("BUSY", Refusal::Busy),
     ("READONLY", Refusal::ReadOnly),
@@ -86,6 +87,7 @@ const CODES: [(&str, Refusal); 22] = [
     ("NOAUTH", Refusal::NoAuth),
     ("WRONGPASS", Refusal::WrongPass),
     ("NOPERM", Refusal::NoPermission),
+    ("DENIED", Refusal::Protected),
     ("MOVED", Refusal::Cluster),
     ("ASK", Refusal::Cluster),
     ("REDIRECT", Refusal::Cluster),
@@ -163,6 +165,10 @@ impl Refusal {
             Self::TooManyClients => (
                 Unavailable,
                 "the server has as many clients as `maxclients` allows; raise it or close others",
+            ),
+            Self::Protected => (
+                Rejected,
+                "the server is in protected mode and serves its own machine alone (DENIED); set a password at the server",
             ),
             Self::NoAuth => (
                 Rejected,

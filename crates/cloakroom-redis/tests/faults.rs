@@ -232,6 +232,21 @@ async fn a_black_hole_is_found_out_by_impatient_callers() {
     assert!(recovered < Duration::from_secs(1) + SLACK);
 }
 
+/// Routers forget connections that are idle. It is found out before a visitor has to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_that_died_is_found_out_before_it_is_used() {
+    let server = Server::redis();
+    let proxy = Proxy::to(server.port).await;
+    let store = store(&proxy.url()).await;
+    proxy.set(Way::BlackHole);
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    assert_eq!(store.server_info(), None);
+    let error = store.load(&id(1)).await.unwrap_err();
+    assert!(error.to_string().contains("out of reach"), "{error}");
+    proxy.set(Way::Open);
+    recovery(&store).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_sleeps() {
     let server = Server::redis();

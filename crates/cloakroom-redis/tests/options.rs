@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    io::{Read as _, Write as _},
     net::TcpListener,
     sync::{
         Arc, Mutex,
@@ -175,9 +176,34 @@ async fn what_does_not_answer_is_named() {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let builder = RedisStore::builder(("127.0.0.1", silent.local_addr().unwrap().port()));
     refused(builder, ErrorKind::Timeout, &["`connect_timeout`"]).await;
-    let builder = RedisStore::builder(format!("rediss://127.0.0.1:{}", server.port));
-    let builder = builder.tls(cloakroom_redis::Tls::new().authorities(Authority::new().pem()));
-    refused(builder, ErrorKind::Timeout, &["TLS", "`connect_timeout`"]).await;
+}
+
+/// What listens there may be something else altogether.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_redis_is_named() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let builder = RedisStore::builder(("127.0.0.1", port));
+    refused(builder, ErrorKind::Unavailable, &["what listens"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_full_takes_the_store_when_it_has_room() {
+    let server = Server::redis();
+    let store = RedisStore::builder(server.url()).connect_lazy().unwrap();
+    let mut wire = server.wire();
+    wire.call(&["CONFIG", "SET", "maxclients", "1"]);
+    let error = store.load(&id(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    wire.call(&["CONFIG", "SET", "maxclients", "100"]);
+    comes_up(&store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -431,113 +457,4 @@ fn cluster_node() -> Server {
         Program::Redis,
         &["--cluster-enabled", "yes", "--cluster-port", &bus],
     )
-}
-
-/// A certificate authority of the test's own.
-struct Authority {
-    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-        // OpenSSL takes a certificate that names itself as its issuer for its own authority.
-        let name = rcgen::DnType::CommonName;
-        parameters.distinguished_name.push(name, "authority");
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = rcgen::KeyPair::generate().unwrap();
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        let issuer = rcgen::Issuer::new(parameters, key);
-        Self { issuer, pem }
-    }
-
-    fn pem(&self) -> &str {
-        &self.pem
-    }
-
-    /// A certificate for `name` and its key.
-    fn sign(&self, name: &str) -> (String, String) {
-        let parameters = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r41_tls_is_verified() {
-    let authority = Authority::new();
-    let files = tempfile::tempdir().unwrap();
-    let put = |name: &str, text: &str| {
-        let path = files.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let (chain, key) = authority.sign("127.0.0.1");
-    let (chain, key, ca) = (
-        put("chain", &chain),
-        put("key", &key),
-        put("ca", authority.pem()),
-    );
-    let port = free_port();
-    let server = Server::start(
-        Program::Redis,
-        &[
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &chain,
-            "--tls-key-file",
-            &key,
-            "--tls-ca-cert-file",
-            &ca,
-            "--tls-auth-clients",
-            "optional",
-        ],
-    );
-    use cloakroom_redis::Tls;
-    let url = format!("rediss://127.0.0.1:{port}");
-    // A first handshake on a busy machine may take its time.
-    let builder = |url: &str| RedisStore::builder(url).connect_timeout(Duration::from_secs(5));
-    let trusting = Tls::new().authorities(authority.pem());
-    let store = builder(&url).tls(trusting.clone()).connect().await.unwrap();
-    works(&store, 1).await;
-    assert!(
-        store.address().starts_with("rediss://"),
-        "{}",
-        store.address()
-    );
-    // `tls` alone is enough.
-    let parts = RedisStore::builder(("127.0.0.1", port)).connect_timeout(Duration::from_secs(5));
-    works(&parts.tls(trusting.clone()).connect().await.unwrap(), 2).await;
-
-    let stranger = Tls::new().authorities(Authority::new().pem());
-    refused(
-        builder(&url).tls(stranger),
-        ErrorKind::Rejected,
-        &["TLS", "invalid peer certificate"],
-    )
-    .await;
-    let other_name = format!("rediss://localhost:{port}");
-    refused(
-        builder(&other_name).tls(trusting.clone()),
-        ErrorKind::Rejected,
-        &["TLS", "certificate"],
-    )
-    .await;
-    let in_the_clear = builder(&format!("redis://127.0.0.1:{port}"));
-    refused(
-        in_the_clear,
-        ErrorKind::Unavailable,
-        &["rediss://", "`tls`"],
-    )
-    .await;
-
-    server.call(&["CONFIG", "SET", "tls-auth-clients", "yes"]);
-    let anonymous = builder(&url).tls(trusting.clone());
-    refused(anonymous, ErrorKind::Unavailable, &["`client_certificate`"]).await;
-    let (chain, key) = authority.sign("client");
-    let known = trusting.client_certificate(chain, key);
-    works(&builder(&url).tls(known).connect().await.unwrap(), 3).await;
 }
