@@ -170,7 +170,14 @@ impl Target {
         }
         greeting.cmd("HELLO").cmd("INFO").arg("server");
         let count = greeting.len();
-        let answers = conn.send_packed_commands(&greeting, 0, count).await?;
+        let answers = conn.send_packed_commands(&greeting, 0, count).await;
+        let answers = answers.map_err(|error| match Fault::from(error) {
+            // A refusal of our certificate comes after the handshake as this.
+            Fault::Lost => Fault::Dismissed {
+                tls: self.tls.is_some(),
+            },
+            fault => fault,
+        })?;
         let mut answers = answers.iter();
         let mut next = || answers.next().ok_or(Fault::Protocol);
         if credentials.is_some() {

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     Silent,
     /// The connection was lost while a call was waiting for its answer.
     Lost,
+    /// The server closed a connection that was just being made.
+    Dismissed { tls: bool },
     /// No call may begin: the connection is down and is being restored.
     Down(Arc<Fault>),
     /// More calls are under way than `max_in_flight` allows.
@@ -64,12 +66,13 @@ pub(crate) enum Refusal {
     NoScript,
     Syntax,
     TooManyClients,
+    Protected,
     Other,
 }
 
 /// Codes as servers write them, with what they mean here. Redis before 7.0 wraps the error of a command inside of a
 /// script into one of its own, so the code is looked for in the whole text.
-const CODES: [(&str, Refusal); 22] = [
+const CODES: [(&str, Refusal); 23] = [
     ("LOADING", Refusal::Loading),
     ("BUSY", Refusal::Busy),
     ("READONLY", Refusal::ReadOnly),
@@ -84,6 +87,7 @@ const CODES: [(&str, Refusal); 22] = [
     ("NOAUTH", Refusal::NoAuth),
     ("WRONGPASS", Refusal::WrongPass),
     ("NOPERM", Refusal::NoPermission),
+    ("DENIED", Refusal::Protected),
     ("MOVED", Refusal::Cluster),
     ("ASK", Refusal::Cluster),
     ("REDIRECT", Refusal::Cluster),
@@ -161,6 +165,10 @@ impl Refusal {
             Self::TooManyClients => (
                 Unavailable,
                 "the server has as many clients as `maxclients` allows; raise it or close others",
+            ),
+            Self::Protected => (
+                Rejected,
+                "the server is in protected mode and serves its own machine alone (DENIED); set a password at the server",
             ),
             Self::NoAuth => (
                 Rejected,
@@ -241,7 +249,8 @@ impl Fault {
             ),
             Self::SlowConnect => (
                 Timeout,
-                "there was no connection within `connect_timeout`; see that the address is right and the way to it open",
+                "there was no connection in time; see that the address is right, the way to it open, and TLS set if and only if \
+                 the server speaks it; if the server is far away, raise `connect_timeout`",
             ),
             Self::Tls(error) => {
                 return (
@@ -256,6 +265,16 @@ impl Fault {
             Self::Lost => (
                 Unavailable,
                 "the connection was lost; a change may or may not have happened",
+            ),
+            Self::Dismissed { tls: true } => (
+                Unavailable,
+                "the server closed the connection during the greeting; if it asks for a certificate of ours, set \
+                 `client_certificate`, else see its log",
+            ),
+            Self::Dismissed { tls: false } => (
+                Unavailable,
+                "the server closed the connection during the greeting; if it speaks TLS at this port, write rediss:// or set \
+                 `tls`, else see its log",
             ),
             Self::Down(cause) => return cause.explain(),
             Self::Crowded => (

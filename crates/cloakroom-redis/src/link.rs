@@ -8,6 +8,8 @@
 //!   [`RETRY`] until one succeeds, with or without calls. Nothing queues up.
 //! - A connection on which [`SILENT_CALLS`] calls in a row got no answer in time is taken for dead, although nothing says so:
 //!   a black hole looks like this. An answer starts the count anew.
+//! - A connection that nobody uses is tried every [`HEARTBEAT`], so that one which died unnoticed is found before a visitor
+//!   waits for it.
 //! - A server that says that it is a read-only replica is looked up again beside the work, [`REFRESH`] apart at least: after
 //!   a failover the same name leads to the new primary.
 
@@ -45,6 +47,9 @@ const SILENT_CALLS: u32 = 2;
 
 /// A call that its caller gave up sooner than this says nothing about the connection.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The time between two looks whether an idle connection still lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// The least time between two looks for a new primary.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -372,6 +377,7 @@ async fn serve(shared: &Shared, ready: Ready) {
         tokio::select! {
             () = driver.ended() => return,
             () = live.give_up.notified() => return,
+            () = heart_stops(&live, shared.target.connect_timeout) => return,
             () = at(renew_at) => {
                 let next = sign_in_anew(shared, &live).await;
                 renew_at = next.map(|time| Instant::now() + time);
@@ -395,6 +401,19 @@ async fn serve(shared: &Shared, ready: Ready) {
                     live = next;
                 }
             }
+        }
+    }
+}
+
+/// Any answer will do, a refusal included.
+async fn heart_stops(live: &Live, patience: Duration) {
+    let mut conn = live.conn.clone();
+    let ping = redis::cmd("PING");
+    loop {
+        sleep(HEARTBEAT).await;
+        let answer = tokio::time::timeout(patience, conn.send_packed_command(&ping)).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            return;
         }
     }
 }

@@ -160,12 +160,7 @@ impl Inner {
         let key = self.keys.session(id);
         look.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         look.cmd("GET").arg(self.keys.tombstone(id));
-        let live = call.live().await?;
-        let answers = match call.pipeline(&live, &look).await {
-            // Reading twice does no harm, and the connection may only have been idle for longer than the server allows.
-            Err(Fault::Lost) => call.pipeline(&call.live().await?, &look).await?,
-            answers => answers?,
-        };
+        let answers = self.twice(&call, &look).await?;
         let [value, left, tombstone] = three(answers)?;
         if let Some(word) = bytes(tombstone)? {
             if !matches!(value, Value::Nil) {
@@ -205,6 +200,8 @@ impl Inner {
         }
     }
 
+    /// A connection that is lost leaves open whether the change was made. Made again it does no harm: the base still
+    /// compares, and where it was made the first time the server now holds our own bytes.
     async fn replace(
         self: &Arc<Self>,
         id: &SessionId,
@@ -213,24 +210,37 @@ impl Inner {
         millis: u64,
     ) -> Result<Replaced, Fault> {
         let call = self.link.call()?;
+        match self.replace_once(&call, id, base, value, millis).await {
+            Err(Fault::Lost) if millis > 0 => {
+                match self.replace_once(&call, id, base, value, millis).await? {
+                    Replaced::Changed(stored) if stored.value == value => Ok(Replaced::Replaced),
+                    replaced => Ok(replaced),
+                }
+            }
+            replaced => replaced,
+        }
+    }
+
+    async fn replace_once(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        id: &SessionId,
+        base: &Bytes,
+        value: &Bytes,
+        millis: u64,
+    ) -> Result<Replaced, Fault> {
         let live = call.live().await?;
         if live.has_ifeq() && millis > 0 {
             let done = self
-                .replace_by_command(&call, &live, id, base, value, millis)
+                .replace_by_command(call, &live, id, base, value, millis)
                 .await?;
             if let Some(done) = done {
                 return Ok(done);
             }
         }
         let millis = millis.to_string();
-        let answer = self
-            .run(
-                &call,
-                &script::REPLACE,
-                id,
-                &[base, value, millis.as_bytes()],
-            )
-            .await?;
+        let arguments: [&[u8]; 3] = [base, value, millis.as_bytes()];
+        let answer = self.run(call, &script::REPLACE, id, &arguments).await?;
         Ok(match compared(answer)? {
             Compared::Done => Replaced::Replaced,
             Compared::Gone => Replaced::Gone,
@@ -291,7 +301,7 @@ impl Inner {
         let mut renew = Pipeline::with_capacity(2);
         renew.cmd("EXISTS").arg(self.keys.tombstone(id));
         renew.cmd("PEXPIRE").arg(&key).arg(millis);
-        let answers = call.pipeline(&call.live().await?, &renew).await?;
+        let answers = self.twice(&call, &renew).await?;
         let [tombstone, renewed] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
         let (ended, renewed) = (number(tombstone)? != 0, number(renewed)? != 0);
         if ended && renewed {
@@ -325,6 +335,15 @@ impl Inner {
             Compared::Gone => Retired::Gone,
             Compared::Changed(stored) => Retired::Changed(stored),
         })
+    }
+
+    /// Sends what does no harm when it is sent twice. A connection that is lost may only have been idle for longer than
+    /// the server allows.
+    async fn twice(&self, call: &Call<'_>, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+        match call.pipeline(&call.live().await?, commands).await {
+            Err(Fault::Lost) => call.pipeline(&call.live().await?, commands).await,
+            answers => answers,
+        }
     }
 
     /// Runs a script by its hash, and by its text where the server does not have it: it was restarted, or somebody emptied

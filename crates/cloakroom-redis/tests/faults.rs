@@ -232,6 +232,21 @@ async fn a_black_hole_is_found_out_by_impatient_callers() {
     assert!(recovered < Duration::from_secs(1) + SLACK);
 }
 
+/// Routers forget connections that are idle. It is found out before a visitor has to wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_connection_that_died_is_found_out_before_it_is_used() {
+    let server = Server::redis();
+    let proxy = Proxy::to(server.port).await;
+    let store = store(&proxy.url()).await;
+    proxy.set(Way::BlackHole);
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    assert_eq!(store.server_info(), None);
+    let error = store.load(&id(1)).await.unwrap_err();
+    assert!(error.to_string().contains("out of reach"), "{error}");
+    proxy.set(Way::Open);
+    recovery(&store).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_sleeps() {
     let server = Server::redis();
@@ -310,7 +325,7 @@ async fn a_server_that_is_loading() {
 
 /// aspnetcore#38046: reading goes on during a failover, and what cannot be deleted again is no error.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r25_reading_goes_on_on_a_read_only_replica() {
+async fn reading_goes_on_on_a_read_only_replica() {
     let server = Server::redis();
     let store = store(&server.url()).await;
     store.end(&id(3), EndReason::Rotated).await.unwrap();
@@ -431,6 +446,11 @@ async fn a_connection_that_the_server_closed_is_not_noticed() {
             matches!(loaded, Ok(Loaded::Live(_))),
             "round {round}: {loaded:?}"
         );
+        server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        let replaced = store.replace(&id(1), &value(), value(), HOUR).await;
+        assert!(matches!(replaced, Ok(Replaced::Replaced)), "{replaced:?}");
+        server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(store.renew(&id(1), HOUR).await.unwrap(), "round {round}");
     }
 }
 

@@ -102,6 +102,17 @@ impl Server {
         panic!("{program:?} does not start; its log: {}", server.log());
     }
 
+    /// A sentinel that watches nothing. `config` is a file that it may write.
+    pub fn sentinel(config: &Path) -> Self {
+        let server = Self::start(Program::Redis, &[]);
+        server.kill();
+        std::fs::write(config, format!("port {}\n", server.port)).unwrap();
+        assert!(server.run(|command| {
+            command.arg(config).arg("--sentinel");
+        }));
+        server
+    }
+
     fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
@@ -111,21 +122,29 @@ impl Server {
     }
 
     fn spawn(&self, more: &[&str]) -> bool {
+        self.run(|command| {
+            command
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+                .args(["--enable-debug-command", "yes", "--daemonize", "no"])
+                .arg("--port")
+                .arg(self.port.to_string())
+                .arg("--unixsocket")
+                .arg(self.socket())
+                .arg("--dir")
+                .arg(self.dir.path())
+                .arg("--logfile")
+                .arg(self.dir.path().join("log"))
+                .args(&self.arguments)
+                .args(more);
+        })
+    }
+
+    /// Starts the program and waits until it answers; `false` where it ended instead.
+    fn run(&self, arguments: impl FnOnce(&mut Command)) -> bool {
         let path = self.program.path();
         let mut command = Command::new(&path);
+        arguments(&mut command);
         command
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(["--enable-debug-command", "yes", "--daemonize", "no"])
-            .arg("--port")
-            .arg(self.port.to_string())
-            .arg("--unixsocket")
-            .arg(self.socket())
-            .arg("--dir")
-            .arg(self.dir.path())
-            .arg("--logfile")
-            .arg(self.dir.path().join("log"))
-            .args(&self.arguments)
-            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
