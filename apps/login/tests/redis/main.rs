@@ -78,6 +78,38 @@ async fn the_value_is_express_s_under_the_article_s_prefix() {
     );
 }
 
+/// A logged-in page costs one pipeline that is waited for, and the renewal that is not.
+#[tokio::test]
+async fn a_logged_in_page_is_one_pipeline_and_a_renewal() {
+    let server = Server::redis();
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path(), &server);
+    let mut visitor = Visitor::new(running.address);
+    visitor.log_in("trillian").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut monitor = server.wire();
+    monitor.send(&["MONITOR"]).unwrap();
+    monitor.receive().unwrap().unwrap();
+    assert!(visitor.is_logged_in().await);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    server.call(&["ECHO", "done"]);
+    let mut commands = Vec::new();
+    loop {
+        let line = monitor.receive().unwrap().unwrap();
+        if line.contains("done") {
+            break;
+        }
+        let command = support::between(&line, "] \"", "\"").to_uppercase();
+        commands.push(command);
+    }
+    println!("GET / asks the server: {commands:?}");
+    assert_eq!(
+        commands,
+        ["GET", "PTTL", "GET", "PEXPIRE"],
+        "of a logged-in page"
+    );
+}
+
 #[tokio::test]
 async fn an_outage_is_503_and_the_visitor_is_still_logged_in_after_it() {
     let server = Server::start(Program::Redis, &[]);

@@ -11,6 +11,8 @@ mod lifetimes;
 mod outage;
 mod races;
 mod responses;
+#[path = "../../../cloakroom-redis/tests/support/mod.rs"]
+mod servers;
 mod troubled;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use cloakroom::{MemoryStore, Session, SessionError, Store};
+use cloakroom_redis::RedisStore;
 use cloakroom_sqlite::SqliteStore;
 use futures_util::future::join_all;
 use http::{Request, StatusCode, header};
@@ -16,7 +17,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Barrier;
 
-use crate::article;
+use crate::{article, servers::Server};
 
 const ROUNDS: usize = 200;
 
@@ -259,6 +260,24 @@ macro_rules! on_every_store {
             async fn $case() {
                 let folder = tempfile::tempdir().unwrap();
                 let store = SqliteStore::open(folder.path().join("sessions.db")).unwrap();
+                super::$case(Arc::new(store)).await;
+            })+
+        }
+        mod redis {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let server = Server::redis();
+                let store = RedisStore::connect(server.url()).await.unwrap();
+                super::$case(Arc::new(store)).await;
+            })+
+        }
+        mod valkey {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let server = Server::valkey();
+                let store = RedisStore::connect(server.url()).await.unwrap();
                 super::$case(Arc::new(store)).await;
             })+
         }
