@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Barrier;
 
-use crate::{article, servers::Server};
+use crate::{article, servers::Server as RedisServer};
 
 const ROUNDS: usize = 200;
 
@@ -267,7 +267,7 @@ macro_rules! on_every_store {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                let server = Server::redis();
+                let server = RedisServer::redis();
                 let store = RedisStore::connect(server.url()).await.unwrap();
                 super::$case(Arc::new(store)).await;
             })+
@@ -276,7 +276,7 @@ macro_rules! on_every_store {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
-                let server = Server::valkey();
+                let server = RedisServer::valkey();
                 let store = RedisStore::connect(server.url()).await.unwrap();
                 super::$case(Arc::new(store)).await;
             })+
