@@ -52,7 +52,7 @@ impl RedisStoreBuilder {
             prefix: "sess:".into(),
             connect_timeout: Duration::from_millis(500),
             command_timeout: Duration::from_millis(400),
-            max_in_flight: 1024,
+            max_in_flight: 4096,
             max_value_size: 16 * 1024 * 1024,
         }
     }
@@ -107,7 +107,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many calls may be under way at once; default 1024. Beyond, a call fails at once as unavailable.
+    /// How many calls may be under way at once; default 4096. Beyond, a call fails at once as unavailable.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.max_in_flight = calls;
         self

@@ -273,8 +273,8 @@ impl Fault {
             ),
             Self::Dismissed { tls: false } => (
                 Unavailable,
-                "the server closed the connection during the greeting; if it speaks TLS at this port, write rediss:// or set \
-                 `tls`, else see its log",
+                "the greeting was not answered as a Redis server does; see what listens at this address, and write rediss:// \
+                 or set `tls` if it speaks TLS",
             ),
             Self::Down(cause) => return cause.explain(),
             Self::Crowded => (
