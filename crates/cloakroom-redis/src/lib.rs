@@ -46,7 +46,7 @@
 //! error.
 //!
 //! The user needs the commands `GET`, `SET`, `DEL`, `EXISTS`, `PTTL`, `PEXPIRE`, `EVAL` and `EVALSHA` on the keys `PREFIX*`
-//! and `ck:t:*`, and `SCAN` for listings. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a
+//! and `ck:t:*`, `SCAN` for listings, and `SELECT` for a database other than 0. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a
 //! server that evicts sessions signs visitors out.
 //!
 //! # Keys
