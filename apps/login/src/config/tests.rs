@@ -171,7 +171,8 @@ async fn redis_is_taken_from_a_url_or_from_host_and_port() {
 
 #[tokio::test]
 async fn a_redis_that_cannot_be_is_refused_by_name() {
-    let cases: [(fn(&mut Settings), &str, &str); 7] = [
+    type Change = fn(&mut Settings);
+    let cases: [(Change, &str, &str); 7] = [
         (
             |s| s.redis_port = Some("6379".into()),
             "REDIS_PORT is \"6379\"",
