@@ -102,7 +102,10 @@ impl Session {
             (state.aged_view(), circumstances)
         };
         let mut view = snapshot.clone();
-        let outcome = commit(&self.0.config, &mut view, circumstances).await?;
+        let span = tracing::debug_span!("session_commit", session = %view.id().fingerprint());
+        let outcome = commit(&self.0.config, &mut view, circumstances)
+            .instrument(span)
+            .await?;
         self.take_in(&snapshot, &outcome.fate, started)
             .map_err(|error| Failure {
                 error,

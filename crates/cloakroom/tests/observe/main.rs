@@ -255,6 +255,7 @@ async fn r28_r29_r45_everything_is_counted_and_nothing_secret_is_shown() {
     let log = log.text();
     for needle in [
         "session_load",
+        "session_commit",
         "never committed",
         "cannot be read",
         "the session store failed",
