@@ -79,6 +79,12 @@ pub fn rebase(
     let Origin::Existing(existing) = view.origin() else {
         return Ok(());
     };
+    if view.is_regenerated() {
+        // What others put into the old session ends with it.
+        let record = view.record.clone();
+        view.rebased(theirs.value, theirs.remaining, record);
+        return Ok(());
+    }
     let unreadable = || {
         Error::new(
             ErrorKind::Corrupt,

@@ -107,6 +107,8 @@ pub struct View {
     pub(crate) ends_change: Option<Timestamp>,
     ending: Option<Ending>,
     rotated: bool,
+    /// Nothing of the stored session goes on into the rotated one.
+    regenerated: bool,
     sign_in: Option<Identity>,
     silent: bool,
     /// This request has committed already: no housekeeping is left to do.
@@ -142,6 +144,7 @@ impl View {
             ends_change: None,
             ending: None,
             rotated: false,
+            regenerated: false,
             sign_in: None,
             silent: false,
             settled: false,
@@ -382,6 +385,29 @@ impl View {
         Ok(())
     }
 
+    /// express's `regenerate`: a new id and a new record. Nothing of the stored session goes on: no data, no owner, no
+    /// lifetime of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Gone`] after the session was ended here.
+    pub fn regenerate(
+        &mut self,
+        policy: &Policy,
+        attributes: &StoredAttributes,
+    ) -> Result<(), Error> {
+        self.clear()?;
+        self.record = Record::new(policy.lifetime.own(), attributes);
+        (self.lifetime_change, self.ends_change, self.sign_in) = (None, None, None);
+        (self.rotated, self.regenerated) = (true, true);
+        Ok(())
+    }
+
+    /// Whether nothing of the stored session goes on.
+    pub(crate) fn is_regenerated(&self) -> bool {
+        self.regenerated
+    }
+
     /// Signs `owner` in: a new id, the owner and the time stamped, the absolute lifetime begun anew.
     ///
     /// # Errors
@@ -487,7 +513,10 @@ impl View {
             }
         }
         self.origin = Origin::Existing(existing);
-        self.record = record;
+        if snapshot.regenerated || !self.regenerated {
+            self.record = record;
+            self.regenerated = false;
+        }
         self.fresh_id = fresh_id;
         self.log = later;
         if self.lifetime_change == snapshot.lifetime_change {

@@ -218,16 +218,15 @@ impl Session {
         self.change(View::rotate)
     }
 
-    /// express's `regenerate`: a new id and no data.
+    /// express's `regenerate`: a new id, and nothing of what was there: no data, no owner, no lifetime of its own.
     ///
     /// # Errors
     ///
     /// As [`Session::rotate`].
     pub fn regenerate(&self) -> Result<(), Error> {
-        self.change(|view| {
-            view.clear()?;
-            view.rotate()
-        })
+        let config = self.config();
+        let attributes = config.attributes(self.0.secure);
+        self.change(|view| view.regenerate(&config.policy, &attributes))
     }
 
     /// Signs `owner` in: the session gets a new id (against fixation), keeps its data, and remembers the owner and the
