@@ -44,7 +44,7 @@
 //! - [`SessionLayer`] and its builder: the tower layer and every option.
 //! - [`Session`]: the handle that handlers use.
 //! - [`Typed`]: a session as one Rust type.
-//! - [`MemoryStore`], and `sqlite` with the feature of that name: stores.
+//! - [`MemoryStore`], and `redis` and `sqlite` with the features of these names: stores.
 //! - [`proxy`]: whose forwarded headers are believed.
 //! - [`observe`]: the metrics and spans.
 
@@ -70,6 +70,8 @@ pub use cloakroom_core::{
     merge::Resolver,
     record::{Limits, OwnLifetime},
 };
+#[cfg(feature = "redis")]
+pub use cloakroom_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use cloakroom_sqlite as sqlite;
 pub use clock::SystemClock;

@@ -1,0 +1,272 @@
+//! One attempt to connect: the stream, TLS, who we are, which database, and what the server is.
+
+use std::{
+    fmt,
+    io::{self, ErrorKind as IoKind},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use redis::{
+    AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value, aio::MultiplexedConnection,
+};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{
+    address::Endpoint,
+    credentials::{Credentials, CredentialsProvider},
+    fault::{Fault, Refusal},
+    server::ServerInfo,
+};
+
+/// Where, how, and as whom to connect.
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
+    pub(crate) identity: Identity,
+    pub(crate) database: u32,
+    pub(crate) connect_timeout: Duration,
+}
+
+/// Who we are to the server.
+pub(crate) enum Identity {
+    Nobody,
+    Fixed(Credentials),
+    Asked(Arc<dyn CredentialsProvider>),
+}
+
+impl Identity {
+    pub(crate) async fn credentials(&self) -> Result<Option<Credentials>, Fault> {
+        match self {
+            Self::Nobody => Ok(None),
+            Self::Fixed(credentials) => Ok(Some(credentials.clone())),
+            Self::Asked(provider) => match provider.credentials().await {
+                Ok(credentials) => Ok(Some(credentials)),
+                Err(error) => Err(Fault::Provider(Arc::new(error))),
+            },
+        }
+    }
+}
+
+/// The address alone: no user, no password.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.endpoint {
+            Endpoint::Tcp { host, port } => {
+                let scheme = if self.tls.is_some() {
+                    "rediss"
+                } else {
+                    "redis"
+                };
+                if host.contains(':') {
+                    write!(f, "{scheme}://[{host}]:{port}/{}", self.database)
+                } else {
+                    write!(f, "{scheme}://{host}:{port}/{}", self.database)
+                }
+            }
+            Endpoint::Unix(path) => write!(f, "unix://{}?db={}", path.display(), self.database),
+        }
+    }
+}
+
+/// A connection that is ready for work. Its driver ends when this is dropped.
+pub(crate) struct Ready {
+    pub(crate) conn: MultiplexedConnection,
+    pub(crate) driver: Driver,
+    pub(crate) info: ServerInfo,
+    pub(crate) renew_after: Option<Duration>,
+}
+
+/// The task that moves the bytes of a connection. Dropping it closes the connection.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    /// Waits until the connection is lost.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// How many requests may wait for the socket inside of the client; the bound that counts is `max_in_flight`.
+const BUFFER: usize = 256;
+
+impl Target {
+    /// Connects within `connect_timeout`. `attempt` says with which of the host's addresses to begin.
+    pub(crate) async fn connect(&self, attempt: usize) -> Result<Ready, Fault> {
+        let connecting = async {
+            let credentials = self.identity.credentials().await?;
+            let stream = self.stream(attempt).await?;
+            self.greet(stream, credentials).await
+        };
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Fault::SlowConnect),
+        }
+    }
+
+    async fn stream(&self, attempt: usize) -> Result<Pin<Box<dyn Stream>>, Fault> {
+        let (host, port) = match &self.endpoint {
+            Endpoint::Tcp { host, port } => (host, *port),
+            Endpoint::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+                return Ok(Box::pin(stream));
+            }
+        };
+        let tcp = dial(host, port, attempt).await?;
+        // An answer must not wait for the next request.
+        tcp.set_nodelay(true).map_err(unreachable)?;
+        let Some(config) = &self.tls else {
+            return Ok(Box::pin(tcp));
+        };
+        let name = ServerName::try_from(&**host)
+            .map_err(|error| Fault::Tls(Arc::new(io::Error::other(error))))?
+            .to_owned();
+        let tls = TlsConnector::from(config.clone()).connect(name, tcp).await;
+        match tls {
+            Ok(tls) => Ok(Box::pin(tls)),
+            // A server that goes away during the handshake is not one whose certificate is wrong.
+            Err(error) if error.kind() == IoKind::ConnectionReset => Err(unreachable(error)),
+            Err(error) => Err(Fault::Tls(Arc::new(error))),
+        }
+    }
+
+    async fn greet(
+        &self,
+        stream: Pin<Box<dyn Stream>>,
+        credentials: Option<Credentials>,
+    ) -> Result<Ready, Fault> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(BUFFER);
+        // The client's own greeting does not say which part of it the server refused; ours does.
+        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let (mut conn, driver) =
+            MultiplexedConnection::new_with_config(&silent, stream, config).await?;
+        let driver = Driver(tokio::spawn(driver));
+        let mut greeting = Pipeline::new();
+        if let Some(credentials) = &credentials {
+            greeting.add_command(auth(credentials));
+        }
+        if self.database != 0 {
+            greeting.cmd("SELECT").arg(self.database);
+        }
+        greeting.cmd("HELLO").cmd("INFO").arg("server");
+        let count = greeting.len();
+        let answers = conn.send_packed_commands(&greeting, 0, count).await?;
+        let mut answers = answers.iter();
+        let mut next = || answers.next().ok_or(Fault::Protocol);
+        if credentials.is_some() {
+            authenticated(next()?)?;
+        }
+        if self.database != 0 {
+            selected(next()?, self.database)?;
+        }
+        let hello = next()?;
+        if let Value::ServerError(error) = hello {
+            match Refusal::of(error) {
+                // A proxy or a server that does not know HELLO can still be of use.
+                Refusal::Other | Refusal::Syntax | Refusal::NoPermission => {}
+                Refusal::NoAuth => return Err(Fault::NoCredentials),
+                _ => return Err(error.into()),
+            }
+        }
+        if ServerInfo::is_sentinel(hello) {
+            return Err(Fault::Sentinel);
+        }
+        let info = ServerInfo::read(hello, next()?);
+        Ok(Ready {
+            conn,
+            driver,
+            info,
+            renew_after: credentials.and_then(|credentials| credentials.renew_after),
+        })
+    }
+}
+
+/// Signs an open connection in anew.
+pub(crate) async fn renew(
+    conn: &mut MultiplexedConnection,
+    identity: &Identity,
+) -> Result<Option<Duration>, Fault> {
+    let Some(credentials) = identity.credentials().await? else {
+        return Ok(None);
+    };
+    let answer = conn.send_packed_command(&auth(&credentials)).await?;
+    authenticated(&answer)?;
+    Ok(credentials.renew_after)
+}
+
+fn auth(credentials: &Credentials) -> redis::Cmd {
+    let mut auth = redis::cmd("AUTH");
+    if let Some(username) = &credentials.username {
+        auth.arg(&**username);
+    }
+    auth.arg(&*credentials.password);
+    auth
+}
+
+fn authenticated(answer: &Value) -> Result<(), Fault> {
+    let Value::ServerError(error) = answer else {
+        return Ok(());
+    };
+    if error
+        .details()
+        .is_some_and(|text| text.contains("without any password configured"))
+    {
+        return Err(Fault::NoPasswordSet);
+    }
+    match Refusal::of(error) {
+        Refusal::Other | Refusal::Syntax | Refusal::WrongPass => Err(Fault::Credentials),
+        refusal => Err(Fault::Server(refusal)),
+    }
+}
+
+fn selected(answer: &Value, database: u32) -> Result<(), Fault> {
+    let Value::ServerError(error) = answer else {
+        return Ok(());
+    };
+    match Refusal::of(error) {
+        Refusal::Other => Err(Fault::Database(database)),
+        Refusal::NoAuth => Err(Fault::NoCredentials),
+        refusal => Err(Fault::Server(refusal)),
+    }
+}
+
+/// Tries every address of the host, another one first each time: one that swallows packets costs the whole time.
+async fn dial(host: &str, port: u16, attempt: usize) -> Result<TcpStream, Fault> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let found = found.map_err(|error| Fault::NoSuchHost(Arc::new(error)))?;
+    let mut addresses: Vec<_> = found.collect();
+    let first = attempt.checked_rem(addresses.len()).unwrap_or(0);
+    addresses.rotate_left(first);
+    let mut last = io::Error::from(IoKind::NotFound);
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(unreachable(last))
+}
+
+fn unreachable(error: io::Error) -> Fault {
+    Fault::Unreachable(Arc::new(error))
+}

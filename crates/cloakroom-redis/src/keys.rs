@@ -1,0 +1,96 @@
+//! The names of keys.
+
+use std::sync::Arc;
+
+use cloakroom_core::{EndReason, SessionId, store::TOMBSTONE_TTL};
+
+/// What a tombstone's key begins with. It lies outside of every prefix that a session can have, so a Node peer that lists
+/// or clears its sessions does not meet it; the braces put it into the slot of the session itself.
+const TOMBSTONE: &str = "ck:t:{";
+
+/// From ids to keys and back.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    pub(crate) prefix: Arc<str>,
+}
+
+impl Keys {
+    pub(crate) fn session(&self, id: &SessionId) -> String {
+        [&*self.prefix, id.as_str()].concat()
+    }
+
+    pub(crate) fn tombstone(&self, id: &SessionId) -> String {
+        [TOMBSTONE, &*self.prefix, id.as_str(), "}"].concat()
+    }
+
+    /// The id that a key below the prefix belongs to; `None` where no id of ours looks like this.
+    pub(crate) fn id(&self, key: &[u8]) -> Option<SessionId> {
+        let rest = key.strip_prefix(self.prefix.as_bytes())?;
+        SessionId::parse(std::str::from_utf8(rest).ok()?)
+    }
+
+    /// The pattern that matches the prefix and nothing else, whatever characters it has.
+    pub(crate) fn pattern(&self) -> String {
+        let mut pattern = String::with_capacity(self.prefix.len() + 8);
+        for c in self.prefix.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
+        }
+        pattern.push('*');
+        pattern
+    }
+}
+
+/// How a tombstone says why the session ended.
+pub(crate) fn word(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Rotated => "rotated",
+        EndReason::Destroyed => "destroyed",
+    }
+}
+
+/// What a tombstone says. Whatever else stands there, the session has ended.
+pub(crate) fn reason(word: &[u8]) -> EndReason {
+    if word == b"rotated" {
+        EndReason::Rotated
+    } else {
+        EndReason::Destroyed
+    }
+}
+
+/// A tombstone's time in milliseconds.
+pub(crate) fn tombstone_millis() -> u64 {
+    u64::try_from(TOMBSTONE_TTL.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_connect_redis_and_tombstones_lie_outside() {
+        let keys = Keys {
+            prefix: "sess:".into(),
+        };
+        let id = SessionId::parse("aB-3").unwrap();
+        assert_eq!(keys.session(&id), "sess:aB-3");
+        assert_eq!(keys.tombstone(&id), "ck:t:{sess:aB-3}");
+        assert_eq!(keys.id(b"sess:aB-3"), Some(id));
+        for key in [&b"sess:"[..], b"other:aB-3", b"sess:{x}", b"sess:\xff"] {
+            assert_eq!(keys.id(key), None);
+        }
+        // Even without a prefix a tombstone is none of the sessions.
+        let bare = Keys { prefix: "".into() };
+        assert_eq!(bare.id(b"ck:t:{sess:aB-3}"), None);
+    }
+
+    #[test]
+    fn patterns_in_a_prefix_are_plain_characters() {
+        let keys = Keys {
+            prefix: r"a*?[b-c]^\:".into(),
+        };
+        assert_eq!(keys.pattern(), r"a\*\?\[b\-c\]\^\\:*");
+    }
+}

@@ -1,0 +1,88 @@
+//! The session store of cloakroom on Redis or Valkey, shared with Node's express-session and connect-redis.
+//!
+//! Sessions are the plain strings that connect-redis writes, under the same keys: a Node application and this one can use
+//! the same sessions at the same time.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use cloakroom_redis::RedisStore;
+//!
+//! # async fn start() -> Result<(), cloakroom_core::Error> {
+//! let store = RedisStore::connect("redis://localhost:6379").await?;
+//!
+//! // Or with options, from the parts that an environment has:
+//! let (host, port) = ("cache.internal", 6379);
+//! let store = RedisStore::builder((host, port))
+//!     .password("from the environment")
+//!     .prefix("shop:")
+//!     .command_timeout(Duration::from_millis(250))
+//!     .connect()
+//!     .await?;
+//! if let Some(server) = store.server_info() {
+//!     println!("sessions are kept by {server}"); // Redis 7.0.15
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it promises
+//!
+//! Everything in [`cloakroom_core::store`], and:
+//!
+//! - **One round trip for each call**, on one connection that all calls share.
+//! - **Every call is answered within [`command_timeout`](RedisStoreBuilder::command_timeout)**, whatever the server does:
+//!   refuses, resets, is silent, or lets packets vanish. While the server is away, calls fail at once.
+//! - **The store comes back by itself**, well within a second of the server.
+//! - **Nothing grows** meanwhile: no more than [`max_in_flight`](RedisStoreBuilder::max_in_flight) calls are under way.
+//! - **Reading works where writing does not**, on a read-only replica during a failover for instance.
+//! - **Errors name the server's address and what to do**, never a password, an id or a value.
+//!
+//! # Servers
+//!
+//! Redis 6.2 to 8 and Valkey 7.2 to 9, a single server or the primary of replicas. Changes are made with `SET ... IFEQ`
+//! where the server has it (Valkey from 8.1, Redis from 8.4) and with a script elsewhere; which it is, is found out for
+//! each connection. Cluster and Sentinel are not supported by this version; a server that is part of one says so in the
+//! error.
+//!
+//! The user needs the commands `GET`, `SET`, `DEL`, `EXISTS`, `PTTL`, `PEXPIRE`, `EVAL` and `EVALSHA` on the keys `PREFIX*`
+//! and `ck:t:*`, and `SCAN` for listings. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a
+//! server that evicts sessions signs visitors out.
+//!
+//! # Keys
+//!
+//! | key | |
+//! |---|---|
+//! | `PREFIX` and the id | what the session holds, as JSON text; the key's time to live is the session's |
+//! | `ck:t:{PREFIX` and the id and `}` | the tombstone of a session that was ended, for a quarter of an hour: `destroyed` or `rotated` |
+//!
+//! connect-redis does not look for tombstones. A session that it writes back after it was ended is refused here, and
+//! deleted again when it is next asked for.
+//!
+//! A key without a time to live, as connect-redis' `disableTTL` makes them, is a session without an end. A key that holds
+//! something else than a string is no session: it counts as missing, with a warning in the log, and is left alone.
+//!
+//! ```sh
+//! redis-cli --scan --pattern 'sess:*' | wc -l   # how many sessions there are
+//! redis-cli del 'sess:ID'                       # sign somebody out
+//! ```
+
+mod address;
+mod builder;
+mod connect;
+mod credentials;
+mod fault;
+mod keys;
+mod link;
+mod scan;
+mod script;
+mod server;
+mod store;
+mod tls;
+
+pub use address::Address;
+pub use builder::RedisStoreBuilder;
+pub use credentials::{Credentials, CredentialsProvider};
+pub use server::{ServerInfo, ServerKind};
+pub use store::RedisStore;
+pub use tls::Tls;

@@ -1,0 +1,455 @@
+//! The store: each call of the law in one round trip.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cloakroom_core::{
+    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store, Stored,
+};
+use redis::{Cmd, Pipeline, Value};
+
+use crate::{
+    address::Address,
+    builder::RedisStoreBuilder,
+    fault::{Fault, Refusal},
+    keys::{Keys, reason, tombstone_millis, word},
+    link::{Call, Link, Live},
+    script::{self, Script},
+    server::ServerInfo,
+};
+
+/// Sessions on a Redis or Valkey server. A clone is another handle on the same store and the same connection. See the
+/// [crate's documentation](crate).
+#[derive(Clone)]
+pub struct RedisStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) keys: Keys,
+    pub(crate) link: Link,
+    max_value_size: usize,
+}
+
+/// The longest time that a key gets: what JavaScript and Lua can still count in milliseconds, some 285,000 years.
+const LONGEST_MILLIS: u64 = (1 << 53) - 1;
+
+impl RedisStore {
+    /// Connects to the server at `url` with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisStoreBuilder::connect`].
+    pub async fn connect(url: impl AsRef<str>) -> Result<Self, Error> {
+        Self::builder(url.as_ref()).connect().await
+    }
+
+    /// Options for the server at `address`: a URL, `(host, port)` or the path of a socket.
+    pub fn builder(address: impl Into<Address>) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(address.into())
+    }
+
+    pub(crate) fn new(prefix: Arc<str>, max_value_size: usize, link: Link) -> Self {
+        let inner = Arc::new(Inner {
+            keys: Keys { prefix },
+            link,
+            max_value_size,
+        });
+        Self { inner }
+    }
+
+    /// What every key begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.inner.keys.prefix
+    }
+
+    /// Where the server is, as messages show it: without a user and a password.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.inner.link.target().to_string()
+    }
+
+    /// What the server is that the store is connected with at present; `None` while it is not connected.
+    #[must_use]
+    pub fn server_info(&self) -> Option<ServerInfo> {
+        self.inner.link.info()
+    }
+
+    pub(crate) async fn wait(&self) -> Result<(), Error> {
+        self.inner
+            .link
+            .first()
+            .await
+            .map_err(|fault| self.fail(fault))
+    }
+
+    #[cold]
+    pub(crate) fn fail(&self, fault: Fault) -> Error {
+        fault.into_error(self.inner.link.target())
+    }
+
+    fn check_size(&self, value: &Bytes) -> Result<(), Error> {
+        let (has, may) = (value.len(), self.inner.max_value_size);
+        if has <= may {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the session has {has} bytes and `max_value_size` is {may}; store less in it or raise the option"
+            ),
+        ))
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("address", &format_args!("{}", self.inner.link.target()))
+            .field("prefix", &self.inner.keys.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
+        self.inner.load(id).await.map_err(|fault| self.fail(fault))
+    }
+
+    async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
+        self.check_size(&value)?;
+        let created = self.inner.create(id, &value, ttl).await;
+        created.map_err(|fault| self.fail(fault))
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        base: &Bytes,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<Replaced, Error> {
+        self.check_size(&value)?;
+        let replaced = self.inner.replace(id, base, &value, millis(ttl)).await;
+        replaced.map_err(|fault| self.fail(fault))
+    }
+
+    async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
+        let renewed = self.inner.renew(id, millis(ttl)).await;
+        renewed.map_err(|fault| self.fail(fault))
+    }
+
+    async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
+        let ended = self.inner.end(id, reason).await;
+        ended.map_err(|fault| self.fail(fault))
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let retired = self.inner.retire(id, base).await;
+        retired.map_err(|fault| self.fail(fault))
+    }
+}
+
+impl Inner {
+    async fn load(self: &Arc<Self>, id: &SessionId) -> Result<Loaded, Fault> {
+        let call = self.link.call()?;
+        let mut look = Pipeline::with_capacity(3);
+        let key = self.keys.session(id);
+        look.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
+        look.cmd("GET").arg(self.keys.tombstone(id));
+        let live = call.live().await?;
+        let answers = match call.pipeline(&live, &look).await {
+            // Reading twice does no harm, and the connection may only have been idle for longer than the server allows.
+            Err(Fault::Lost) => call.pipeline(&call.live().await?, &look).await?,
+            answers => answers?,
+        };
+        let [value, left, tombstone] = three(answers)?;
+        if let Some(word) = bytes(tombstone)? {
+            if !matches!(value, Value::Nil) {
+                self.delete_again(key);
+            }
+            return Ok(Loaded::Ended(reason(&word)));
+        }
+        let value = match value {
+            Value::ServerError(error) if Refusal::of(&error) == Refusal::WrongType => {
+                tracing::warn!(
+                    session = %id.fingerprint(),
+                    "a session's key holds something else than a string; its visitor gets a new session and the key is left alone"
+                );
+                return Ok(Loaded::Missing);
+            }
+            value => bytes(value)?,
+        };
+        Ok(match (value, remaining(left)?) {
+            (Some(value), Left::Some(remaining)) => Loaded::Live(Stored {
+                value: value.into(),
+                remaining,
+            }),
+            _ => Loaded::Missing,
+        })
+    }
+
+    async fn create(&self, id: &SessionId, value: &Bytes, ttl: Duration) -> Result<Created, Fault> {
+        let call = self.link.call()?;
+        let millis = millis(ttl).to_string();
+        let answer = self
+            .run(&call, &script::CREATE, id, &[value, millis.as_bytes()])
+            .await?;
+        match answer {
+            Value::Int(1) => Ok(Created::Created),
+            Value::Int(0) => Ok(Created::Taken),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn replace(
+        self: &Arc<Self>,
+        id: &SessionId,
+        base: &Bytes,
+        value: &Bytes,
+        millis: u64,
+    ) -> Result<Replaced, Fault> {
+        let call = self.link.call()?;
+        let live = call.live().await?;
+        if live.has_ifeq() && millis > 0 {
+            let done = self
+                .replace_by_command(&call, &live, id, base, value, millis)
+                .await?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+        let millis = millis.to_string();
+        let answer = self
+            .run(
+                &call,
+                &script::REPLACE,
+                id,
+                &[base, value, millis.as_bytes()],
+            )
+            .await?;
+        Ok(match compared(answer)? {
+            Compared::Done => Replaced::Replaced,
+            Compared::Gone => Replaced::Gone,
+            Compared::Changed(stored) => Replaced::Changed(stored),
+        })
+    }
+
+    /// `None` where the server does not know `IFEQ`. The tombstone is looked at first: one that is set afterwards ends
+    /// what was replaced.
+    async fn replace_by_command(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        live: &Arc<Live>,
+        id: &SessionId,
+        base: &Bytes,
+        value: &Bytes,
+        millis: u64,
+    ) -> Result<Option<Replaced>, Fault> {
+        let key = self.keys.session(id);
+        let mut swap = Pipeline::with_capacity(3);
+        swap.cmd("EXISTS").arg(self.keys.tombstone(id));
+        swap.cmd("SET")
+            .arg(&key)
+            .arg(&value[..])
+            .arg("IFEQ")
+            .arg(&base[..]);
+        swap.arg("GET").arg("PX").arg(millis).cmd("PTTL").arg(&key);
+        let [tombstone, held, left] = three(call.pipeline(live, &swap).await?)?;
+        let ended = number(tombstone)? != 0;
+        let held = match held {
+            Value::ServerError(error) => match Refusal::of(&error) {
+                Refusal::Syntax => {
+                    live.lacks_ifeq();
+                    return Ok(None);
+                }
+                Refusal::WrongType => return Ok(Some(Replaced::Gone)),
+                refusal => return Err(Fault::Server(refusal)),
+            },
+            held => bytes(held)?,
+        };
+        if ended && held.is_some() {
+            self.delete_again(key);
+        }
+        Ok(Some(match (held, remaining(left)?) {
+            _ if ended => Replaced::Gone,
+            (Some(held), _) if held == *base => Replaced::Replaced,
+            (Some(held), Left::Some(remaining)) => Replaced::Changed(Stored {
+                value: held.into(),
+                remaining,
+            }),
+            _ => Replaced::Gone,
+        }))
+    }
+
+    async fn renew(self: &Arc<Self>, id: &SessionId, millis: u64) -> Result<bool, Fault> {
+        let call = self.link.call()?;
+        let key = self.keys.session(id);
+        let mut renew = Pipeline::with_capacity(2);
+        renew.cmd("EXISTS").arg(self.keys.tombstone(id));
+        renew.cmd("PEXPIRE").arg(&key).arg(millis);
+        let answers = call.pipeline(&call.live().await?, &renew).await?;
+        let [tombstone, renewed] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
+        let (ended, renewed) = (number(tombstone)? != 0, number(renewed)? != 0);
+        if ended && renewed {
+            self.delete_again(key);
+        }
+        Ok(renewed && !ended)
+    }
+
+    async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Fault> {
+        let call = self.link.call()?;
+        let millis = tombstone_millis().to_string();
+        let arguments = [word(reason).as_bytes(), millis.as_bytes()];
+        let answer = self.run(&call, &script::END, id, &arguments).await?;
+        Ok(number(answer)? != 0)
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Fault> {
+        let call = self.link.call()?;
+        let millis = tombstone_millis().to_string();
+        let rotated = word(EndReason::Rotated).as_bytes();
+        let answer = self
+            .run(
+                &call,
+                &script::RETIRE,
+                id,
+                &[base, rotated, millis.as_bytes()],
+            )
+            .await?;
+        Ok(match compared(answer)? {
+            Compared::Done => Retired::Retired,
+            Compared::Gone => Retired::Gone,
+            Compared::Changed(stored) => Retired::Changed(stored),
+        })
+    }
+
+    /// Runs a script by its hash, and by its text where the server does not have it: it was restarted, or somebody emptied
+    /// its cache. The text leaves it cached.
+    async fn run(
+        &self,
+        call: &Call<'_>,
+        script: &Script,
+        id: &SessionId,
+        arguments: &[&[u8]],
+    ) -> Result<Value, Fault> {
+        let command = |name: &str, what: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(what).arg(2);
+            command
+                .arg(self.keys.session(id))
+                .arg(self.keys.tombstone(id));
+            for argument in arguments {
+                command.arg(*argument);
+            }
+            command
+        };
+        let live = call.live().await?;
+        let by_hash = call
+            .command(&live, &command("EVALSHA", &script.hash))
+            .await?;
+        match by_hash {
+            Value::ServerError(error) if Refusal::of(&error) == Refusal::NoScript => {
+                call.command(&live, &command("EVAL", script.code)).await
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    /// Deletes what somebody brought back beside a tombstone. Nobody waits for it, and where it cannot be done, on a
+    /// replica for instance, the next look tries again.
+    fn delete_again(self: &Arc<Self>, key: String) {
+        let inner = self.clone();
+        tokio::spawn(async move {
+            let mut delete = Cmd::new();
+            delete.arg("DEL").arg(key);
+            let deleted = async {
+                let call = inner.link.call()?;
+                call.command(&call.live().await?, &delete).await
+            };
+            if let Err(fault) = deleted.await {
+                tracing::debug!(
+                    ?fault,
+                    "a session that came back could not be deleted again"
+                );
+            }
+        });
+    }
+}
+
+/// A time in whole milliseconds; what is shorter than one is over at once.
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).map_or(LONGEST_MILLIS, |millis| millis.min(LONGEST_MILLIS))
+}
+
+/// What the comparing scripts answer.
+enum Compared {
+    Done,
+    Gone,
+    Changed(Stored),
+}
+
+fn compared(answer: Value) -> Result<Compared, Fault> {
+    match answer {
+        Value::Int(1) => Ok(Compared::Done),
+        Value::Int(0) => Ok(Compared::Gone),
+        Value::Array(items) => {
+            let [held, left] = <[Value; 2]>::try_from(items).map_err(|_| Fault::Protocol)?;
+            match (bytes(held)?, remaining(left)?) {
+                (Some(held), Left::Some(remaining)) => Ok(Compared::Changed(Stored {
+                    value: held.into(),
+                    remaining,
+                })),
+                _ => Ok(Compared::Gone),
+            }
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+pub(crate) fn three(answers: Vec<Value>) -> Result<[Value; 3], Fault> {
+    <[Value; 3]>::try_from(answers).map_err(|_| Fault::Protocol)
+}
+
+#[cold]
+fn unexpected(answer: Value) -> Fault {
+    match answer {
+        Value::ServerError(error) => (&error).into(),
+        _ => Fault::Protocol,
+    }
+}
+
+pub(crate) fn bytes(answer: Value) -> Result<Option<Vec<u8>>, Fault> {
+    match answer {
+        Value::BulkString(bytes) => Ok(Some(bytes)),
+        Value::Nil => Ok(None),
+        other => Err(unexpected(other)),
+    }
+}
+
+pub(crate) fn number(answer: Value) -> Result<i64, Fault> {
+    match answer {
+        Value::Int(number) => Ok(number),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// How long a key still lives.
+pub(crate) enum Left {
+    /// It lives; `None` without an end.
+    Some(Option<Duration>),
+    /// It is no longer there.
+    Nothing,
+}
+
+pub(crate) fn remaining(answer: Value) -> Result<Left, Fault> {
+    let left = number(answer)?;
+    Ok(match u64::try_from(left) {
+        Ok(millis) => Left::Some(Some(Duration::from_millis(millis))),
+        Err(_) if left == -1 => Left::Some(None),
+        Err(_) => Left::Nothing,
+    })
+}

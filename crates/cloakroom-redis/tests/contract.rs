@@ -1,0 +1,158 @@
+//! The store contract on real servers: Redis with scripts, Valkey with `SET ... IFEQ`, over TCP and over a socket, directly
+//! and behind `Arc<dyn Store>`.
+
+mod support;
+
+use std::{process::Command, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cloakroom_contract::{Capability, Handle, Opened, StoreFactory};
+use cloakroom_core::{Error, SessionId, Store};
+use cloakroom_redis::{RedisStore, RedisStoreBuilder};
+use support::{
+    Program, Server,
+    proxy::{Proxy, Way},
+};
+
+const URL: &str = "CLOAKROOM_CONTRACT_REDIS";
+const PREFIXES: &str = "a key is the prefix and the id, as connect-redis has it; a prefix ends with a colon so that none begins \
+                        with another";
+
+/// How the factory makes the store unreachable.
+#[derive(Clone, Copy)]
+enum Outage {
+    /// Connections are reset and refused.
+    Reset,
+    /// Packets vanish.
+    BlackHole,
+    /// The server is stopped.
+    Frozen,
+}
+
+#[derive(Clone, Copy)]
+struct Factory {
+    program: Program,
+    wrap: fn(RedisStore) -> Handle,
+    socket: bool,
+    outage: Outage,
+}
+
+fn full(store: RedisStore) -> Handle {
+    let store = Arc::new(store);
+    Handle::new(store.clone()).with_scan(store)
+}
+
+fn shared(store: RedisStore) -> Handle {
+    let shared: Arc<dyn Store> = Arc::new(store);
+    Handle::new(Arc::new(shared))
+}
+
+/// Tests share two cores with everything else on the machine: a call may take long without the server being silent.
+fn builder(url: &str) -> RedisStoreBuilder {
+    RedisStore::builder(url).command_timeout(Duration::from_secs(2))
+}
+
+#[async_trait]
+impl StoreFactory for Factory {
+    async fn open(&self) -> Result<Opened, Error> {
+        let Self {
+            program,
+            wrap,
+            socket,
+            outage,
+        } = *self;
+        let server = Arc::new(Server::start(program, &[]));
+        let proxy = Arc::new(Proxy::to(server.port).await);
+        let url = if socket {
+            server.socket_url()
+        } else {
+            proxy.url()
+        };
+        let store = builder(&url).connect().await?;
+        let (watcher, stopped, disturbed) = (store.clone(), server.clone(), proxy.clone());
+        let read_only = server.clone();
+        let (again, beside, direct) = (url.clone(), url.clone(), server.url());
+        Ok(Opened::new(wrap(store))
+            .real_time(Duration::from_millis(10))
+            .keep((server, proxy))
+            .on_reopen(move || {
+                let builder = builder(&again);
+                async move { builder.connect().await.map(wrap) }
+            })
+            .on_sibling(move |name| {
+                let builder = builder(&beside).prefix(name);
+                async move { builder.connect().await.map(wrap) }
+            })
+            .on_outage(move |on| {
+                match outage {
+                    Outage::Frozen if on => stopped.freeze(),
+                    Outage::Frozen => stopped.thaw(),
+                    Outage::Reset if on => disturbed.set(Way::Reset),
+                    Outage::BlackHole if on => disturbed.set(Way::BlackHole),
+                    Outage::Reset | Outage::BlackHole => disturbed.set(Way::Open),
+                }
+                let store = watcher.clone();
+                async move { settled(&store, on).await }
+            })
+            .on_read_only(move |on| {
+                let replicas = if on { "1" } else { "0" };
+                read_only.call(&["CONFIG", "SET", "min-replicas-to-write", replicas]);
+                async {}
+            })
+            .on_writer(move || {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command
+                    .args(["--exact", "writer", "--nocapture"])
+                    .env(URL, &direct);
+                command
+            })
+            .without(Capability::NestedNamespaces, PREFIXES))
+    }
+}
+
+/// Waits until the store has noticed that the server is back; that it is away, each call finds out for itself.
+async fn settled(store: &RedisStore, away: bool) {
+    let id = SessionId::from_random([0; 24]);
+    while !away && store.load(&id).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What `durability` starts and kills; without the variable this is an empty test.
+#[tokio::test]
+async fn writer() {
+    if let Ok(url) = std::env::var(URL) {
+        let store = RedisStore::connect(url).await.unwrap();
+        cloakroom_contract::kill::write_until_killed(&store).await;
+    }
+}
+
+mod on_redis {
+    use super::*;
+    cloakroom_contract::store_contract!(Factory {
+        program: Program::Redis,
+        wrap: full,
+        socket: false,
+        outage: Outage::Reset,
+    });
+}
+
+mod on_valkey {
+    use super::*;
+    cloakroom_contract::store_contract!(Factory {
+        program: Program::Valkey,
+        wrap: full,
+        socket: false,
+        outage: Outage::BlackHole,
+    });
+}
+
+mod over_a_socket_behind_a_pointer {
+    use super::*;
+    cloakroom_contract::store_contract!(Factory {
+        program: Program::Redis,
+        wrap: shared,
+        socket: true,
+        outage: Outage::Frozen,
+    });
+}
