@@ -85,7 +85,11 @@ pub struct Store {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
     /// Keep sessions without an end (Node alone).
-    #[serde(default, rename = "disableTTL", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "disableTTL",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub disable_ttl: Option<bool>,
 }
 

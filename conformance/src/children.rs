@@ -161,7 +161,10 @@ impl Server {
     pub async fn node(peer: Peer, redis: &str) -> Self {
         let folder = install(peer);
         let mut command = Command::new("node");
-        command.arg(peers().join("server.js")).arg(folder).arg(redis);
+        command
+            .arg(peers().join("server.js"))
+            .arg(folder)
+            .arg(redis);
         Self::start(command, "node").await
     }
 
@@ -217,7 +220,9 @@ impl Server {
 /// Installs a peer's packages as its lock file has them, once, and says where.
 fn install(peer: Peer) -> PathBuf {
     static TURN: Mutex<()> = Mutex::new(());
-    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = TURN
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = peers().join(peer.name());
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let (locked, installed) = (

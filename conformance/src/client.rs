@@ -102,7 +102,9 @@ impl Response {
 #[must_use]
 pub fn id_of(pair: &str) -> Option<String> {
     let wire = pair.split_once('=')?.1;
-    let value = percent_encoding::percent_decode_str(wire).decode_utf8().ok()?;
+    let value = percent_encoding::percent_decode_str(wire)
+        .decode_utf8()
+        .ok()?;
     let (id, _) = value.strip_prefix("s:")?.rsplit_once('.')?;
     Some(id.to_owned())
 }
@@ -128,12 +130,16 @@ impl Client {
     }
 
     async fn connected(&mut self) -> io::Result<&mut SendRequest<Empty<bytes::Bytes>>> {
-        let usable = self.sender.as_ref().is_some_and(|sender| !sender.is_closed());
+        let usable = self
+            .sender
+            .as_ref()
+            .is_some_and(|sender| !sender.is_closed());
         if !usable {
             let stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
             stream.set_nodelay(true)?;
-            let (sender, connection) =
-                handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+            let (sender, connection) = handshake(TokioIo::new(stream))
+                .await
+                .map_err(io::Error::other)?;
             tokio::spawn(connection);
             self.sender = Some(sender);
         }
@@ -162,7 +168,10 @@ impl Client {
         let request = request.body(Empty::new()).map_err(io::Error::other)?;
         let sender = self.connected().await?;
         sender.ready().await.map_err(io::Error::other)?;
-        let response = sender.send_request(request).await.map_err(io::Error::other)?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(io::Error::other)?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         Ok(Response {

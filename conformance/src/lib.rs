@@ -11,7 +11,6 @@
 pub mod ask;
 pub mod children;
 pub mod client;
-pub mod devstore;
 pub mod differential;
 pub mod ours;
 pub mod races;

@@ -5,21 +5,25 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
     extract::Extension,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use cloakroom::{
-    Clock, CookieOptions, Error, Lifetime, PeerAddr, Priority, SameSite, Secrets, Secure, Session,
-    SessionLayer, Store, SystemClock, Timestamp, Unset, core::policy::BROWSER_SESSION_TTL,
+    Clock, CookieOptions, EndReason, Error, Lifetime, PeerAddr, Priority, SameSite, Secrets,
+    Secure, Session, SessionId, SessionLayer, Store, SystemClock, Timestamp, Unset,
+    core::{Created, Loaded, Replaced, Retired, policy::BROWSER_SESSION_TTL},
 };
+use cloakroom_redis::RedisStore;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json, value::RawValue};
@@ -30,6 +34,18 @@ use crate::ask::{Answer, Ask, HEADER, Options};
 
 /// Opens the store whose keys start with a prefix.
 pub type OpenStore = Arc<dyn Fn(&str) -> Result<Arc<dyn Store>, Error> + Send + Sync>;
+
+/// Stores on a database of a Redis server: `redis://host:port/number`.
+#[must_use]
+pub fn on_redis(url: String) -> OpenStore {
+    Arc::new(move |prefix: &str| {
+        let store = RedisStore::builder(url.as_str())
+            .prefix(prefix)
+            .command_timeout(Duration::from_secs(20))
+            .connect_lazy()?;
+        Ok(Arc::new(store) as Arc<dyn Store>)
+    })
+}
 
 /// The system's time, or the one that the last request asked for.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +72,8 @@ pub struct Ours(Arc<Inner>);
 
 struct Inner {
     open: OpenStore,
+    /// Renewals under way beside responses.
+    renewing: Arc<AtomicUsize>,
     clock: AskedClock,
     apps: Mutex<HashMap<String, Router>>,
 }
@@ -72,6 +90,7 @@ impl Ours {
     pub fn new(open: OpenStore) -> Self {
         Self(Arc::new(Inner {
             open,
+            renewing: Arc::default(),
             clock: AskedClock::default(),
             apps: Mutex::default(),
         }))
@@ -102,11 +121,47 @@ impl Ours {
         if let Some(app) = apps.get(&key) {
             return Ok(app.clone());
         }
-        let store = (self.0.open)(options.prefix())?;
+        let store = Watched {
+            store: (self.0.open)(options.prefix())?,
+            renewing: Arc::clone(&self.0.renewing),
+        };
         let layer = layer(options, store, self.0.clock.clone())?;
-        let app = Router::new().fallback(handle).layer(tower::layer::layer_fn(move |inner| layer.layer(inner)));
+        let app = Router::new()
+            .fallback(handle)
+            .layer(tower::layer::layer_fn(move |inner| layer.layer(inner)));
         apps.insert(key, app.clone());
         Ok(app)
+    }
+
+    /// Serves from a thread of its own.
+    ///
+    /// On its only thread, tasks begin in the order in which they were spawned: when a further request is answered, a
+    /// renewal that was spawned before has begun, and [`Ours::settled`] sees it.
+    ///
+    /// # Errors
+    ///
+    /// The network's.
+    pub async fn serve_apart(&self) -> io::Result<u16> {
+        let ours = self.clone();
+        let (tell, port) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async move {
+                let _ = tell.send(ours.serve().await);
+                std::future::pending::<()>().await;
+            });
+        });
+        port.await.map_err(io::Error::other)?
+    }
+
+    /// Waits until no renewal is under way. To be called when a further request has been answered.
+    pub async fn settled(&self) {
+        while self.0.renewing.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
     }
 
     /// Serves on a free port of this machine for as long as the runtime lives, and says which.
@@ -142,6 +197,49 @@ impl Ours {
     }
 }
 
+/// A store whose renewals are counted while they are under way.
+#[derive(Debug)]
+struct Watched {
+    store: Arc<dyn Store>,
+    renewing: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
+        self.store.load(id).await
+    }
+
+    async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
+        self.store.create(id, value, ttl).await
+    }
+
+    async fn replace(
+        &self,
+        id: &SessionId,
+        base: &Bytes,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<Replaced, Error> {
+        self.store.replace(id, base, value, ttl).await
+    }
+
+    async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
+        self.renewing.fetch_add(1, Ordering::SeqCst);
+        let renewed = self.store.renew(id, ttl).await;
+        self.renewing.fetch_sub(1, Ordering::SeqCst);
+        renewed
+    }
+
+    async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
+        self.store.end(id, reason).await
+    }
+
+    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        self.store.retire(id, base).await
+    }
+}
+
 fn refusal(why: &str) -> Response {
     let answer = Answer {
         log: vec![json!("failed")],
@@ -160,9 +258,12 @@ fn axum_json(answer: &Answer) -> ([(http::HeaderName, &'static str); 1], String)
 /// # Errors
 ///
 /// What [`SessionLayerBuilder::build`](cloakroom::SessionLayerBuilder::build) refuses.
-fn layer(options: &Options, store: Arc<dyn Store>, clock: AskedClock) -> Result<SessionLayer, Error> {
+fn layer(options: &Options, store: impl Store, clock: AskedClock) -> Result<SessionLayer, Error> {
     let secrets = Secrets::new(options.secret.iter().map(String::as_str))?;
-    let browser = options.store.ttl.map_or(BROWSER_SESSION_TTL, Duration::from_secs);
+    let browser = options
+        .store
+        .ttl
+        .map_or(BROWSER_SESSION_TTL, Duration::from_secs);
     let lifetime = match options.cookie.max_age {
         Some(millis) => Lifetime::idle(Duration::from_millis(millis)),
         None => Lifetime::browser_session(browser),
@@ -235,7 +336,9 @@ async fn handle(Extension(ask): Extension<Arc<Ask>>, session: Option<Session>) -
                 doing.status = StatusCode::INTERNAL_SERVER_ERROR;
                 log.push(json!("failed"));
                 if let Failure::Session(error) = failure {
-                    doing.headers.push(("x-error".to_owned(), error.kind().as_str().to_owned()));
+                    doing
+                        .headers
+                        .push(("x-error".to_owned(), error.kind().as_str().to_owned()));
                 }
                 break;
             }
@@ -272,7 +375,10 @@ impl From<Error> for Failure {
 
 impl Doing {
     fn session(&self) -> Result<&Session, Failure> {
-        self.session.as_ref().filter(|_| !self.ended).ok_or(Failure::NoSession)
+        self.session
+            .as_ref()
+            .filter(|_| !self.ended)
+            .ok_or(Failure::NoSession)
     }
 
     async fn run(&mut self, op: &Value) -> Result<Value, Failure> {
@@ -307,20 +413,27 @@ impl Doing {
             "save" => self.session()?.commit().await?,
             "reload" => self.session()?.reload().await?,
             "touch" => drop(self.session()?),
-            "maxAge" => self.session()?.set_lifetime(match op.get(1).and_then(Value::as_u64) {
-                Some(millis) => Lifetime::idle(Duration::from_millis(millis)),
-                None => Lifetime::browser_session(BROWSER_SESSION_TTL),
-            })?,
+            "maxAge" => self
+                .session()?
+                .set_lifetime(match op.get(1).and_then(Value::as_u64) {
+                    Some(millis) => Lifetime::idle(Duration::from_millis(millis)),
+                    None => Lifetime::browser_session(BROWSER_SESSION_TTL),
+                })?,
             "sleep" => {
                 let millis = op.get(1).and_then(Value::as_u64).ok_or(Failure::Asked)?;
                 tokio::time::sleep(Duration::from_millis(millis)).await;
             }
             "status" => {
-                let code = op.get(1).and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+                let code = op
+                    .get(1)
+                    .and_then(Value::as_u64)
+                    .and_then(|code| u16::try_from(code).ok());
                 let status = code.and_then(|code| StatusCode::from_u16(code).ok());
                 self.status = status.ok_or(Failure::Asked)?;
             }
-            "header" => self.headers.push((text(1)?.to_owned(), text(2)?.to_owned())),
+            "header" => self
+                .headers
+                .push((text(1)?.to_owned(), text(2)?.to_owned())),
             _ => return Err(Failure::Asked),
         }
         Ok(json!(name))

@@ -3,17 +3,15 @@
 //! `cargo run --release -p cloakroom-conformance --bin differential -- --seed 7 --steps 20000`
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Parser;
 use cloakroom_conformance::{
-    children::{RedisServer},
+    children::RedisServer,
     differential::{self, Sequence, Settings, differences::Differences, lane::Lane},
-    devstore::DevStore,
 };
 
 /// Holds random sequences of requests against express-session and against ours.
@@ -34,15 +32,13 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let redis = RedisServer::start().await;
-    let port = redis.port();
-    let open = |database: u32| -> cloakroom_conformance::ours::OpenStore {
-        Arc::new(move |prefix: &str| Ok(Arc::new(DevStore::new(port, database, prefix)) as Arc<dyn cloakroom::Store>))
-    };
     if let Some(file) = arguments.replay {
-        return replay(&redis, open(1), &file).await;
+        return replay(&redis, &file).await;
     }
     let seed = arguments.seed.unwrap_or_else(|| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(now.as_millis()).unwrap_or(0)
     });
     println!("differential: seed {seed}, {} steps", arguments.steps);
@@ -51,9 +47,11 @@ async fn main() -> ExitCode {
         seed,
         steps: arguments.steps,
     };
-    let report = differential::run(&redis, open, &settings).await;
+    let report = differential::run(&redis, &settings).await;
     for entry in Differences::load().all() {
-        if entry.fields.is_empty() { continue; }
+        if entry.fields.is_empty() {
+            continue;
+        }
         let times = report.seen.get(&entry.id).copied().unwrap_or(0);
         println!("{times:>8} times: {}", entry.id);
     }
@@ -68,28 +66,31 @@ async fn main() -> ExitCode {
     match report.failure {
         None => ExitCode::SUCCESS,
         Some(failure) => {
-            println!("\na difference that is in no list (seed of the sequence: {}):\n{}", failure.seed, failure.what);
-            println!("{}", serde_json::to_string(&failure.sequence).unwrap_or_default());
+            println!(
+                "\na difference that is in no list (seed of the sequence: {}):\n{}",
+                failure.seed, failure.what
+            );
+            println!(
+                "{}",
+                serde_json::to_string(&failure.sequence).unwrap_or_default()
+            );
             ExitCode::FAILURE
         }
     }
 }
 
-async fn replay(
-    redis: &RedisServer,
-    open: cloakroom_conformance::ours::OpenStore,
-    file: &PathBuf,
-) -> ExitCode {
-    let sequence: Sequence = match std::fs::read(file).map_err(|error| error.to_string()).and_then(|text| {
-        serde_json::from_slice(&text).map_err(|error| error.to_string())
-    }) {
+async fn replay(redis: &RedisServer, file: &Path) -> ExitCode {
+    let sequence: Sequence = match std::fs::read(file)
+        .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))
+    {
         Ok(sequence) => sequence,
         Err(error) => {
             eprintln!("{}: {error}", file.display());
             return ExitCode::FAILURE;
         }
     };
-    let mut lane = Lane::start(redis, 1, sequence.peer, open).await;
+    let mut lane = Lane::start(redis, 1, sequence.peer).await;
     match lane.run(&sequence, &Differences::load()).await.failure {
         None => {
             println!("no difference that is in no list");

@@ -84,7 +84,9 @@ fn body(text: &str) -> String {
 
 fn text(response: &Response, header: &str) -> String {
     let value = response.headers.get(header);
-    value.map_or_else(String::new, |v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+    value.map_or_else(String::new, |v| {
+        String::from_utf8_lossy(v.as_bytes()).into_owned()
+    })
 }
 
 /// Whether the cookie's value is escaped as `encodeURIComponent` does.
@@ -94,7 +96,11 @@ fn escapes(pair: &str, id: &str) -> String {
     let mac = mac.rsplit_once('.').map_or("", |(_, mac)| mac).to_owned();
     let expected = presented::encode(&format!("s:{id}.{mac}"));
     let good = wire == expected && mac.len() == 43;
-    if good { "as encodeURIComponent".to_owned() } else { format!("{wire}, not {expected}") }
+    if good {
+        "as encodeURIComponent".to_owned()
+    } else {
+        format!("{wire}, not {expected}")
+    }
 }
 
 /// What a stored value says, field by field.
@@ -186,7 +192,8 @@ pub fn stored(node: &Stored, ours: &Stored, slack: i64) -> Vec<Difference> {
         _ => false,
     };
     if !same_time {
-        let shown = |left: Option<i64>| left.map_or("no end".to_owned(), |left| format!("{left} ms"));
+        let shown =
+            |left: Option<i64>| left.map_or("no end".to_owned(), |left| format!("{left} ms"));
         found.push(Difference {
             field: "time to live",
             node: shown(a.pttl),

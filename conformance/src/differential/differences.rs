@@ -56,13 +56,18 @@ impl Differences {
     /// The entry that explains a difference under these facts.
     #[must_use]
     pub fn explain(&self, difference: &Difference, facts: &Facts) -> Option<&Deliberate> {
-        self.0.iter().find(|entry| entry.explains(difference, facts))
+        self.0
+            .iter()
+            .find(|entry| entry.explains(difference, facts))
     }
 }
 
 impl Deliberate {
     fn explains(&self, difference: &Difference, facts: &Facts) -> bool {
-        let listed = self.fields.get(difference.field).or_else(|| self.fields.get("*"));
+        let listed = self
+            .fields
+            .get(difference.field)
+            .or_else(|| self.fields.get("*"));
         let Some((node, ours)) = listed else {
             return false;
         };

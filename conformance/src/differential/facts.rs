@@ -51,7 +51,8 @@ impl Facts {
         let options = &sequence.options[step.options];
         facts.add_operations(&step.ops);
         let unset = facts.hold("unset") && options.unset.as_deref() == Some("destroy");
-        facts.add("ends", facts.hold("destroy") || unset);
+        let taken_back = facts.hold("regenerate") && facts.hold("unset");
+        facts.add("ends", facts.hold("destroy") || unset || taken_back);
         facts.add_options(options, step);
         facts.add(if step.by_node { "by node" } else { "by ours" }, true);
         facts.add(format!("presents {}", step.cookie.word()), true);
@@ -61,15 +62,22 @@ impl Facts {
         let on_boundary =
             rest.is_some_and(|r| r.is_empty() || r.starts_with('/') || prefix.ends_with('/'));
         let by_last = step.cookie == Presented::Good(Form::LastSecret);
-        facts.add("signed with an older secret", by_last && options.secret.len() > 1);
+        facts.add(
+            "signed with an older secret",
+            by_last && options.secret.len() > 1,
+        );
         facts.add("beside the path", rest.is_some() && !on_boundary);
         let lifetimes = sequence
             .options
             .iter()
             .filter_map(|options| options.cookie.max_age)
-            .chain(sequence.steps.iter().flat_map(|step| &step.ops).filter_map(
-                |op| (op[0] == "maxAge").then(|| op[1].as_u64()).flatten(),
-            ));
+            .chain(
+                sequence
+                    .steps
+                    .iter()
+                    .flat_map(|step| &step.ops)
+                    .filter_map(|op| (op[0] == "maxAge").then(|| op[1].as_u64()).flatten()),
+            );
         facts.add("a lifetime beyond 400 days", lifetimes.max() > Some(FAR));
         facts
     }
@@ -83,21 +91,52 @@ impl Facts {
                 "delete" => deleted.push(&op[1]),
                 "set" => {
                     self.add("a name is moved", deleted.contains(&&op[1]));
-                    self.add("a reserved name", op[1].as_str().is_some_and(|name| RESERVED.contains(&name)));
+                    self.add(
+                        "a reserved name",
+                        op[1].as_str().is_some_and(|name| RESERVED.contains(&name)),
+                    );
                 }
                 "regenerate" => {
                     let later = &ops[index + 1..];
-                    self.add("reload after regenerate", later.iter().any(|op| op[0] == "reload"));
-                    self.add("save after regenerate", later.iter().any(|op| op[0] == "save"));
+                    self.add(
+                        "reload after regenerate",
+                        later.iter().any(|op| op[0] == "reload"),
+                    );
+                    self.add(
+                        "save after regenerate",
+                        later.iter().any(|op| op[0] == "save"),
+                    );
                     let earlier = &ops[..index];
-                    self.add("maxAge before regenerate", earlier.iter().any(|op| op[0] == "maxAge"));
-                    self.add("save before regenerate", earlier.iter().any(|op| op[0] == "save"));
-                    self.add("regenerate twice", later.iter().any(|op| op[0] == "regenerate"));
+                    self.add(
+                        "maxAge before regenerate",
+                        earlier.iter().any(|op| op[0] == "maxAge"),
+                    );
+                    self.add(
+                        "save before regenerate",
+                        earlier.iter().any(|op| op[0] == "save"),
+                    );
+                    self.add(
+                        "regenerate twice",
+                        later.iter().any(|op| op[0] == "regenerate"),
+                    );
                 }
                 "save" => {
-                    self.add("change before save", ops[..index].iter().any(|op| matches!(op[0].as_str(), Some("set" | "inc" | "delete"))));
-                    self.add("maxAge after save", ops[index..].iter().any(|op| op[0] == "maxAge"));
-                    self.add("destroy after save", ops[index..].iter().any(|op| op[0] == "destroy" || op[0] == "unset"));
+                    self.add(
+                        "change before save",
+                        ops[..index]
+                            .iter()
+                            .any(|op| matches!(op[0].as_str(), Some("set" | "inc" | "delete"))),
+                    );
+                    self.add(
+                        "maxAge after save",
+                        ops[index..].iter().any(|op| op[0] == "maxAge"),
+                    );
+                    self.add(
+                        "destroy after save",
+                        ops[index..]
+                            .iter()
+                            .any(|op| op[0] == "destroy" || op[0] == "unset"),
+                    );
                 }
                 _ => {}
             }
@@ -108,14 +147,27 @@ impl Facts {
         self.add("resave", options.resave);
         self.add("saveUninitialized", options.save_uninitialized);
         self.add("rolling", options.rolling);
-        self.add("unset destroys", options.unset.as_deref() == Some("destroy"));
-        let first = step.proto.as_deref().unwrap_or_default().split(',').next().unwrap_or_default();
+        self.add(
+            "unset destroys",
+            options.unset.as_deref() == Some("destroy"),
+        );
+        let first = step
+            .proto
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .next()
+            .unwrap_or_default();
         let https = options.proxy == Some(true) && first.trim().eq_ignore_ascii_case("https");
         self.add("https", https);
         let secure = options.cookie.secure.as_ref();
         self.add("secure", secure == Some(&Value::Bool(true)));
         self.add("secure auto", secure.is_some_and(Value::is_string));
-        let auto = options.cookie.same_site.as_ref().is_some_and(|wanted| wanted == "auto");
+        let auto = options
+            .cookie
+            .same_site
+            .as_ref()
+            .is_some_and(|wanted| wanted == "auto");
         self.add("sameSite auto", auto);
         self.add("browser session", options.cookie.max_age.is_none());
     }
@@ -124,10 +176,15 @@ impl Facts {
     pub fn add_session(&mut self, presented: Option<&Entry>, now: i64) {
         self.add("existing", presented.is_some());
         let stored = presented.is_some() || self.hold("maxAge after save");
-        self.add("a lifetime for a stored session", stored && self.hold("maxAge"));
+        self.add(
+            "a lifetime for a stored session",
+            stored && self.hold("maxAge"),
+        );
         let Some(entry) = presented else { return };
         let text = String::from_utf8_lossy(&entry.value);
-        let reserved = RESERVED.iter().any(|name| text.contains(&format!("\"{name}\":")));
+        let reserved = RESERVED
+            .iter()
+            .any(|name| text.contains(&format!("\"{name}\":")));
         self.add("holds a reserved name", reserved);
         let (lifetime, expires) = compare::times(entry);
         self.add("without expires", expires.is_none());

@@ -13,7 +13,13 @@ use crate::{
 };
 
 /// Lifetimes, in milliseconds: ten minutes, an hour with a fraction of a second, a day, thirty days, 463 days.
-const LIFETIMES: [u64; 5] = [600_000, 3_600_500, 86_400_000, 2_592_000_000, 40_000_000_000];
+const LIFETIMES: [u64; 5] = [
+    600_000,
+    3_600_500,
+    86_400_000,
+    2_592_000_000,
+    40_000_000_000,
+];
 
 /// JSON exactly as `JSON.stringify` writes it, so that both sides store the same text.
 const VALUES: [&str; 28] = [
@@ -134,7 +140,9 @@ fn options(rng: &mut Rng) -> Options {
             secure,
             same_site,
             partitioned: (always && rng.percent(30)).then_some(true),
-            priority: rng.percent(15).then(|| rng.pick(&["low", "medium", "high"]).to_string()),
+            priority: rng
+                .percent(15)
+                .then(|| rng.pick(&["low", "medium", "high"]).to_string()),
         },
         store: Store {
             ttl: (max_age.is_none() && rng.percent(30)).then_some(1800),
@@ -167,7 +175,10 @@ fn changed(rng: &mut Rng, from: &Options) -> Options {
 
 fn step(rng: &mut Rng, options: &[Options], index: usize) -> Step {
     let now = &options[index];
-    let life = now.cookie.max_age.unwrap_or(now.store.ttl.unwrap_or(86_400) * 1000);
+    let life = now
+        .cookie
+        .max_age
+        .unwrap_or(now.store.ttl.unwrap_or(86_400) * 1000);
     let pass = match rng.below(10) {
         0..=5 => 0,
         6 | 7 => rng.below(life / 3),
@@ -234,7 +245,9 @@ fn presented(rng: &mut Rng) -> Presented {
         76..=81 => Presented::Past(rng.index(3)),
         82..=89 => Presented::Good(*rng.pick(&FORMS)),
         90..=93 => Presented::Bad(*rng.pick(&FLAWS)),
-        94 | 95 => Presented::Signed((*rng.pick(&["nobody-has-this-one", "../../x yé", "a.b.c"])).to_owned()),
+        94 | 95 => Presented::Signed(
+            (*rng.pick(&["nobody-has-this-one", "../../x yé", "a.b.c"])).to_owned(),
+        ),
         96 => Presented::GoodThenBad,
         97 => Presented::BadThenGood,
         _ => Presented::TwoHeaders,

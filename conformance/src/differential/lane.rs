@@ -17,7 +17,7 @@ use crate::{
         differences::Differences,
         facts::Facts,
     },
-    ours::{OpenStore, Ours},
+    ours::{Ours, on_redis},
     resp::{Entry, Redis},
 };
 
@@ -34,6 +34,7 @@ pub struct Lane {
     redis: Redis,
     node: Client,
     ours: Client,
+    server: Ours,
     _node: Server,
 }
 
@@ -120,9 +121,10 @@ impl Lane {
     /// # Panics
     ///
     /// If they do not start.
-    pub async fn start(redis: &RedisServer, database: u32, peer: Peer, open: OpenStore) -> Self {
+    pub async fn start(redis: &RedisServer, database: u32, peer: Peer) -> Self {
         let node = Server::node(peer, &redis.url(database)).await;
-        let port = match Ours::new(open).serve().await {
+        let server = Ours::new(on_redis(redis.url(database)));
+        let port = match server.serve_apart().await {
             Ok(port) => port,
             Err(error) => panic!("our server does not start: {error}"),
         };
@@ -130,6 +132,7 @@ impl Lane {
             peer,
             redis: redis.connect(database).await,
             ours: Client::new(port),
+            server,
             node: node.client(),
             _node: node,
         }
@@ -150,7 +153,9 @@ impl Lane {
         self.redis.call(&["FLUSHDB"]).await;
         for (index, step) in sequence.steps.iter().enumerate() {
             let started = Instant::now();
-            let (found, facts) = self.step(sequence, step, &mut worlds, &mut now, slack).await;
+            let (found, facts) = self
+                .step(sequence, step, &mut worlds, &mut now, slack)
+                .await;
             slack += i64::try_from(started.elapsed().as_millis()).unwrap_or(0);
             outcome.steps += 1;
             outcome.by_node += u64::from(step.by_node);
@@ -199,11 +204,17 @@ impl Lane {
         let ours_before = entry_of(&before.1, "b:", ours_id.as_ref());
         facts.add_session(node_before.as_ref(), *now);
         if let (Some(a), Some(b)) = (&node_before, &ours_before) {
-            facts.add("expires differed before", compare::times(a).1 != compare::times(b).1);
+            facts.add(
+                "expires differed before",
+                compare::times(a).1 != compare::times(b).1,
+            );
         }
         if let Some(known) = worlds.1.index(presented_before.as_ref()) {
             let known = &worlds.1.given[known];
-            facts.add(format!("presents {}", known.ended.unwrap_or("live")), known.ended.is_some());
+            facts.add(
+                format!("presents {}", known.ended.unwrap_or("live")),
+                known.ended.is_some(),
+            );
             facts.add("options have changed", known.options != step.options);
             facts.add("poisoned", known.poisoned);
         }
@@ -212,11 +223,27 @@ impl Lane {
         worlds.0.take(&node, step.options);
         worlds.1.take(&ours, step.options);
         let touched = [
-            (worlds.0.index(node_id.as_ref()), worlds.1.index(ours_id.as_ref())),
-            (worlds.0.index(node.given.as_ref()), worlds.1.index(ours.given.as_ref())),
+            (
+                worlds.0.index(node_id.as_ref()),
+                worlds.1.index(ours_id.as_ref()),
+            ),
+            (
+                worlds.0.index(node.given.as_ref()),
+                worlds.1.index(ours.given.as_ref()),
+            ),
         ];
-        found.extend(self.compare_stored(worlds, &touched, slack).await);
-        note_ends(&mut worlds.1, step, options, presented_before.as_ref(), &ours);
+        self.settle(step, options).await;
+        let after = (self.redis.dump("a:").await, self.redis.dump("b:").await);
+        found.extend(stored_differences(
+            worlds, &touched, &after.0, &after.1, slack,
+        ));
+        let is_gone = ours_before.is_some() && entry_of(&after.1, "b:", ours_id.as_ref()).is_none();
+        if is_gone
+            && !step.by_node
+            && let Some(index) = worlds.1.index(ours_id.as_ref())
+        {
+            worlds.1.given[index].ended = Some(how(step, options));
+        }
         (found, facts)
     }
 
@@ -238,7 +265,9 @@ impl Lane {
 
     async fn poison(&mut self, worlds: &mut (World, World), text: &str) {
         for world in [&mut worlds.0, &mut worlds.1] {
-            let Some(id) = world.current.clone() else { continue };
+            let Some(id) = world.current.clone() else {
+                continue;
+            };
             let key = format!("{}{id}", world.prefix);
             self.redis.call(&["SET", &key, text, "XX", "KEEPTTL"]).await;
             if let Some(index) = world.index(Some(&id)) {
@@ -267,33 +296,38 @@ impl Lane {
                 now: Some(now),
             },
         };
-        let client = if by_node { &mut self.node } else { &mut self.ours };
+        let client = if by_node {
+            &mut self.node
+        } else {
+            &mut self.ours
+        };
         let response = match client.send(&call).await {
             Ok(response) => response,
             Err(error) => panic!("no response to {call:?}: {error}"),
         };
-        (Answer::of(&response, options.cookie_name(), presented.as_deref()), presented)
+        (
+            Answer::of(&response, options.cookie_name(), presented.as_deref()),
+            presented,
+        )
     }
 
-    /// Compares what is stored, once more where our renewal may still be under way beside the response.
-    async fn compare_stored(
-        &mut self,
-        worlds: &(World, World),
-        touched: &[(Option<usize>, Option<usize>)],
-        slack: i64,
-    ) -> Vec<Difference> {
-        let mut found = Vec::new();
-        for attempt in 0..40 {
-            let node = self.redis.dump("a:").await;
-            let ours = self.redis.dump("b:").await;
-            found = stored_differences(worlds, touched, &node, &ours, slack);
-            let only_time = found.iter().all(|difference| difference.field == "time to live");
-            if found.is_empty() || !only_time || attempt == 39 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2 + attempt)).await;
+    /// Waits for what our server does beside its responses.
+    async fn settle(&mut self, step: &Step, options: &Options) {
+        let nothing = Call::get(Ask {
+            options: options.clone(),
+            ops: Value::Null,
+            now: None,
+        });
+        // Outside of every path there is no session: this only takes its turn.
+        let elsewhere = Call {
+            path: "*".to_owned(),
+            method: http::Method::OPTIONS,
+            ..nothing
+        };
+        if !step.by_node {
+            let _ = self.ours.send(&elsewhere).await;
+            self.server.settled().await;
         }
-        found
     }
 }
 
@@ -310,7 +344,11 @@ fn stored_differences(
         let b = ours.get(&format!("b:{}", b.id)).cloned();
         let is_touched = touched.contains(&(Some(index), Some(index)));
         let differences = compare::stored(&a, &b, slack);
-        found.extend(differences.into_iter().filter(|difference| is_touched || difference.field == "session"));
+        found.extend(
+            differences
+                .into_iter()
+                .filter(|difference| is_touched || difference.field == "session"),
+        );
     }
     // What nobody can come back to.
     let (a, b) = (strays(node, &worlds.0), strays(ours, &worlds.1));
@@ -332,20 +370,14 @@ fn strays(dump: &Dump, world: &World) -> usize {
     dump.keys().filter(|key| !known(key)).count()
 }
 
-/// Remembers which session our server has ended in this step, and how.
-fn note_ends(world: &mut World, step: &Step, options: &Options, presented: Option<&String>, answer: &Answer) {
-    if step.by_node {
-        return;
-    }
-    let Some(index) = world.index(presented) else { return };
+/// How our server has ended the session that a step presented.
+fn how(step: &Step, options: &Options) -> &'static str {
     let has = |name: &str| step.ops.iter().any(|op| op[0] == name);
-    let destroys = has("destroy") || has("unset") && options.unset.as_deref() == Some("destroy");
-    let rotates = has("regenerate") && answer.given.as_ref() != presented && answer.given.is_some();
-    let ended = &mut world.given[index].ended;
-    if destroys && answer.removed {
-        *ended = Some("destroyed");
-    } else if rotates && ended.is_none() {
-        *ended = Some("rotated");
+    let destroys = options.unset.as_deref() == Some("destroy") || has("regenerate");
+    if has("destroy") || has("unset") && destroys {
+        "destroyed"
+    } else {
+        "rotated"
     }
 }
 

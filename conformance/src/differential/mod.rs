@@ -24,7 +24,6 @@ use crate::{
     ask::Options,
     children::{Peer, RedisServer},
     differential::{differences::Differences, lane::Lane, presented::Presented},
-    ours::OpenStore,
     rng::Rng,
 };
 
@@ -118,13 +117,13 @@ impl Report {
 /// # Panics
 ///
 /// If the processes cannot be started.
-pub async fn run(redis: &RedisServer, open: impl Fn(u32) -> OpenStore, settings: &Settings) -> Report {
+pub async fn run(redis: &RedisServer, settings: &Settings) -> Report {
     let differences = Differences::load();
     let mut rng = Rng::new(settings.seed);
     let lanes = Peer::ALL.len() as u64;
     let mut tasks = Vec::new();
     for (database, peer) in (1..).zip(Peer::ALL) {
-        let lane = Lane::start(redis, database, peer, open(database)).await;
+        let lane = Lane::start(redis, database, peer).await;
         let share = settings.steps.div_ceil(lanes);
         let (rng, differences) = (rng.split(), differences.clone());
         tasks.push(tokio::spawn(run_lane(lane, rng, share, differences)));
@@ -153,7 +152,11 @@ async fn run_lane(mut lane: Lane, mut rng: Rng, steps: u64, differences: Differe
         }
         if outcome.failure.is_some() {
             let (sequence, what) = shrink::shrink(&mut lane, sequence, &differences).await;
-            report.failure = Some(Failure { seed, sequence, what });
+            report.failure = Some(Failure {
+                seed,
+                sequence,
+                what,
+            });
             break;
         }
     }

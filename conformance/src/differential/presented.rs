@@ -140,7 +140,12 @@ impl Form {
         match self {
             Self::Raw => format!("{name}={}", sign(id, first)),
             Self::Quoted => format!("{name}=\"{wire}\""),
-            Self::LowerHex => format!("{name}={}", wire.replace("%3A", "%3a").replace("%2B", "%2b").replace("%2F", "%2f")),
+            Self::LowerHex => format!(
+                "{name}={}",
+                wire.replace("%3A", "%3a")
+                    .replace("%2B", "%2b")
+                    .replace("%2F", "%2f")
+            ),
             Self::Crowded => format!("a=b; {name}2=x;{name}={wire} ; c=\"d\""),
             Self::LastSecret => {
                 let last = secrets.last().map_or("", String::as_str);
@@ -157,10 +162,24 @@ impl Flaw {
         let value = match self {
             Self::Bare => id.to_owned(),
             Self::Unsigned => format!("s:{id}"),
-            Self::OtherId => format!("s:x{}.{mac}", id.get(1..).unwrap_or_default()),
-            Self::OtherMac => format!("s:{id}.{}", sign("x", secret).rsplit_once('.').map_or("", |(_, mac)| mac)),
+            Self::OtherId => {
+                let first = if id.starts_with('x') { 'y' } else { 'x' };
+                format!("s:{first}{}.{mac}", id.get(1..).unwrap_or_default())
+            }
+            Self::OtherMac => format!(
+                "s:{id}.{}",
+                sign("x", secret)
+                    .rsplit_once('.')
+                    .map_or("", |(_, mac)| mac)
+            ),
             // Where the signature has nothing that differs, it is made to be another.
-            Self::UrlSafe => format!("s:{id}.-{}", mac.get(1..).unwrap_or_default().replace('+', "-").replace('/', "_")),
+            Self::UrlSafe => format!(
+                "s:{id}.-{}",
+                mac.get(1..)
+                    .unwrap_or_default()
+                    .replace('+', "-")
+                    .replace('/', "_")
+            ),
             Self::Padded => format!("{ticket}="),
             Self::Stranger => sign(id, "a stranger's secret"),
             Self::UpperCase => ticket.replacen("s:", "S:", 1),

@@ -12,9 +12,13 @@ pub async fn shrink(
     differences: &Differences,
 ) -> (Sequence, String) {
     let mut best = sequence;
-    let mut what = lane.run(&best, differences).await.failure.unwrap_or_else(|| {
-        "it did not fail when it was run again: a race, or this machine was too slow".to_owned()
-    });
+    let mut what = lane
+        .run(&best, differences)
+        .await
+        .failure
+        .unwrap_or_else(|| {
+            "it did not fail when it was run again: a race, or this machine was too slow".to_owned()
+        });
     let mut tries = 0;
     'again: loop {
         for candidate in smaller(&best) {
@@ -40,7 +44,9 @@ fn smaller(of: &Sequence) -> Vec<Sequence> {
     while size > 0 {
         for start in (0..of.steps.len()).step_by(size) {
             let mut candidate = of.clone();
-            candidate.steps.drain(start..(start + size).min(of.steps.len()));
+            candidate
+                .steps
+                .drain(start..(start + size).min(of.steps.len()));
             all.push(candidate);
         }
         size /= 2;
@@ -53,10 +59,25 @@ fn smaller(of: &Sequence) -> Vec<Sequence> {
         }
         let mut plain = of.clone();
         let it = &mut plain.steps[step];
-        let before = (it.pass, it.by_node, it.proto.clone(), it.method.clone(), it.path.clone());
+        let before = (
+            it.pass,
+            it.by_node,
+            it.proto.clone(),
+            it.method.clone(),
+            it.path.clone(),
+        );
         (it.pass, it.by_node, it.proto) = (0, false, None);
-        (it.method, it.path) = ("GET".to_owned(), of.options[0].cookie.path.clone().unwrap_or("/".to_owned()));
-        let after = (it.pass, it.by_node, it.proto.clone(), it.method.clone(), it.path.clone());
+        (it.method, it.path) = (
+            "GET".to_owned(),
+            of.options[0].cookie.path.clone().unwrap_or("/".to_owned()),
+        );
+        let after = (
+            it.pass,
+            it.by_node,
+            it.proto.clone(),
+            it.method.clone(),
+            it.path.clone(),
+        );
         if before != after {
             all.push(plain);
         }
