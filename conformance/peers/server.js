@@ -90,6 +90,9 @@ const operations = {
   cookie: (req, name, value) => { req.session.cookie[name] = value },
   unset: (req) => { req.session = null },
   sleep: (_, ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  yield: async (_, times) => {
+    for (let i = 0; i < times; i++) await new Promise((resolve) => setImmediate(resolve))
+  },
   status: (req, code) => { req.answer.statusCode = code },
   header: (req, name, value) => { req.answer.setHeader(name, value) },
   ids: (req) => call((done) => req.sessionStore.ids(done)).then((ids) => [...ids].sort()),

@@ -423,6 +423,11 @@ impl Doing {
                 let millis = op.get(1).and_then(Value::as_u64).ok_or(Failure::Asked)?;
                 tokio::time::sleep(Duration::from_millis(millis)).await;
             }
+            "yield" => {
+                for _ in 0..op.get(1).and_then(Value::as_u64).unwrap_or(0) {
+                    tokio::task::yield_now().await;
+                }
+            }
             "status" => {
                 let code = op
                     .get(1)
