@@ -172,7 +172,10 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
 
 fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timestamp) -> Plan {
     match view.ending() {
-        Some(Ending::Unset) if policy.unset == Unset::Keep => return NOTHING,
+        // Unless it was regenerated before: then the old session is to be no more in any case.
+        Some(Ending::Unset) if policy.unset == Unset::Keep && !view.is_blank() => {
+            return NOTHING;
+        }
         Some(_) => {
             return Plan {
                 store: StoreOp::End {

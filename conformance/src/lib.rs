@@ -1,0 +1,18 @@
+//! Real express-session servers, a server of ours with the same routes, and the runners that hold both against each other.
+//!
+//! - [`ask`]: what a request asks of a server, the same for both.
+//! - [`ours`]: the server on our layer.
+//! - [`children`]: the processes: Redis, Node, and more of ours.
+//! - [`differential`]: random sequences of requests, and every difference explained or reported.
+//! - [`races`]: random interleavings, and every acknowledged change accounted for.
+//!
+//! Everything here is for tests: what cannot go on says why and panics or ends the process.
+
+pub mod ask;
+pub mod children;
+pub mod client;
+pub mod differential;
+pub mod ours;
+pub mod races;
+pub mod resp;
+pub mod rng;
