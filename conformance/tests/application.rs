@@ -1,0 +1,103 @@
+//! The article's Node application and our login application on one Redis: signed in on either is signed in on the other,
+//! signed out on either is out on both.
+
+use clap::Parser as _;
+use cloakroom_conformance::children::{RedisServer, Server};
+use cloakroom_login::{config::Cli, startup};
+use http::{Request, header};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+
+const SECRET: &str = "hogehoge";
+
+/// A browser with one cookie for both, as on one host behind a load balancer.
+struct Browser {
+    client: Client<hyper_util::client::legacy::connect::HttpConnector, Empty<bytes::Bytes>>,
+    cookie: Option<String>,
+}
+
+impl Browser {
+    fn new() -> Self {
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            cookie: None,
+        }
+    }
+
+    /// Follows redirects, and answers with the page where they end.
+    async fn get(&mut self, port: u16, path: &str) -> String {
+        let mut path = path.to_owned();
+        for _ in 0..5 {
+            let mut request = Request::get(format!("http://127.0.0.1:{port}{path}"));
+            if let Some(cookie) = &self.cookie {
+                request = request.header(header::COOKIE, cookie);
+            }
+            let request = request.body(Empty::new()).unwrap();
+            let answer = self.client.request(request).await.unwrap();
+            if let Some(set) = answer.headers().get(header::SET_COOKIE) {
+                let set = set.to_str().unwrap();
+                let removed = set.contains("Expires=Thu, 01 Jan 1970");
+                self.cookie = (!removed).then(|| set.split(';').next().unwrap().to_owned());
+            }
+            if let Some(location) = answer.headers().get(header::LOCATION) {
+                let location = location.to_str().unwrap();
+                path = format!("/{}", location.trim_start_matches('/'));
+                continue;
+            }
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            return String::from_utf8(body.to_vec()).unwrap();
+        }
+        panic!("it redirects without an end");
+    }
+
+    async fn is_signed_in(&mut self, port: u16) -> bool {
+        let page = self.get(port, "/").await;
+        let signed_in = page.contains("花子");
+        assert!(signed_in || page.contains("Login") || page.contains("Log in"), "{page}");
+        signed_in
+    }
+}
+
+async fn ours(redis: &RedisServer) -> u16 {
+    let port = redis.port().to_string();
+    let cli = Cli::try_parse_from([
+        "cloakroom-login",
+        "--port=0",
+        "--bind=127.0.0.1",
+        "--session-secret",
+        SECRET,
+        "--redis-host=127.0.0.1",
+        "--redis-port",
+        &port,
+    ]);
+    let config = cli.unwrap().settings.check().unwrap();
+    let application = startup::build(config).await.unwrap();
+    let port = application.address().port();
+    tokio::spawn(application.run_until_stopped(std::future::pending()));
+    port
+}
+
+#[tokio::test]
+async fn signed_in_on_either_is_signed_in_on_both_and_signed_out_too() {
+    let redis = RedisServer::start().await;
+    let node = Server::application(&redis, SECRET).await;
+    let (node, ours) = (node.port(), ours(&redis).await);
+    for (first, second) in [(node, ours), (ours, node)] {
+        for sign_out_at in [first, second] {
+            let mut browser = Browser::new();
+            assert!(!browser.is_signed_in(first).await);
+            browser.get(first, "/save-session?userName=%E8%8A%B1%E5%AD%90").await;
+            for port in [second, first, second] {
+                assert!(browser.is_signed_in(port).await);
+            }
+            let cookie = browser.cookie.clone();
+            browser.get(sign_out_at, "/delete-session").await;
+            let mut replay = Browser::new();
+            for port in [second, first] {
+                assert!(!browser.is_signed_in(port).await);
+                replay.cookie.clone_from(&cookie);
+                assert!(!replay.is_signed_in(port).await, "with the cookie of before");
+            }
+        }
+    }
+}
