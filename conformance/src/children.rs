@@ -53,7 +53,7 @@ fn peers() -> PathBuf {
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
-    child: Child,
+    _child: Child,
     _folder: tempfile::TempDir,
 }
 
@@ -62,7 +62,7 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// If there is no `redis-server` or it does not answer.
+    /// If there is no `redis-server`, or it does not answer.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -76,25 +76,26 @@ impl RedisServer {
         let folder = tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary folder: {e}"));
         for _ in 0..5 {
             let port = free_port();
-            let mut child = Command::new("redis-server")
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-                .args(["--save", "", "--appendonly", "no", "--databases", "64"])
+            // Ended with this process however it ends, since a server outlives its parent: the shell waits for the end of
+            // its input, which the kernel closes.
+            let script = "redis-server \"$@\" </dev/null & cat >/dev/null; kill $!; wait";
+            let mut child = Command::new("sh")
+                .args(["-c", script, "redis", "--port", &port.to_string()])
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+                .args(["--databases", "64"])
                 .args(arguments)
                 .current_dir(folder.path())
-                .stdin(Stdio::null())
+                .stdin(Stdio::piped())
                 .stdout(Stdio::null())
-                .kill_on_drop(true)
                 .spawn()
-                .unwrap_or_else(|error| {
-                    panic!("`redis-server` cannot be started ({error}): install the package redis-server")
-                });
+                .unwrap_or_else(|error| panic!("no process can be started: {error}"));
             for _ in 0..500 {
                 if let Ok(mut redis) = Redis::connect(port, 0).await
                     && redis.try_call(&["PING"]).await.is_ok()
                 {
                     return Self {
                         port,
-                        child,
+                        _child: child,
                         _folder: folder,
                     };
                 }
@@ -105,7 +106,7 @@ impl RedisServer {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        panic!("redis-server does not answer on any port")
+        panic!("redis-server does not answer: install the package redis-server")
     }
 
     /// Where it is, as a URL of one database.
@@ -118,12 +119,6 @@ impl RedisServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
-    }
-
-    /// Its process.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
     }
 
     /// A connection to one database.

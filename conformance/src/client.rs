@@ -25,6 +25,8 @@ pub struct Call {
     pub cookies: Vec<String>,
     /// `X-Forwarded-Proto`.
     pub forwarded_proto: Option<String>,
+    /// `Host`.
+    pub host: String,
     /// What the server is asked to do.
     pub ask: Ask,
 }
@@ -38,6 +40,7 @@ impl Call {
             path: "/".to_owned(),
             cookies: Vec::new(),
             forwarded_proto: None,
+            host: "localhost".to_owned(),
             ask,
         }
     }
@@ -157,7 +160,7 @@ impl Client {
         let mut request = Request::builder()
             .method(&call.method)
             .uri(&call.path)
-            .header(HOST, "localhost")
+            .header(HOST, &call.host)
             .header(HEADER, call.ask.to_header());
         for cookie in &call.cookies {
             request = request.header(COOKIE, cookie.as_bytes());

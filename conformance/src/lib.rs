@@ -4,6 +4,7 @@
 //! - [`ours`]: the server on our layer.
 //! - [`children`]: the processes: Redis, Node, and more of ours.
 //! - [`differential`]: random sequences of requests, and every difference explained or reported.
+//! - [`stage`]: one of each for the tests of a program, and browsers in front of them.
 //! - [`races`]: random interleavings, and every acknowledged change accounted for.
 //!
 //! Everything here is for tests: what cannot go on says why and panics or ends the process.
@@ -16,3 +17,4 @@ pub mod ours;
 pub mod races;
 pub mod resp;
 pub mod rng;
+pub mod stage;

@@ -129,7 +129,7 @@ fn options(rng: &mut Rng) -> Options {
         save_uninitialized: rng.percent(50),
         rolling: rng.percent(40),
         unset: rng.percent(40).then(|| "destroy".to_owned()),
-        proxy: rng.percent(50).then(|| true),
+        proxy: rng.percent(50).then_some(true),
         genid: None,
         cookie: Cookie {
             path: rng.percent(20).then(|| "/app".to_owned()),

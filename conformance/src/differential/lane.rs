@@ -290,11 +290,11 @@ impl Lane {
             path: step.path.clone(),
             cookies,
             forwarded_proto: step.proto.clone(),
-            ask: Ask {
+            ..Call::get(Ask {
                 options: options.with_prefix(world.prefix),
                 ops: Value::Array(step.ops.clone()),
                 now: Some(now),
-            },
+            })
         };
         let client = if by_node {
             &mut self.node

@@ -385,8 +385,11 @@ async fn rotate(
     };
     match answer {
         Ok(Retired::Retired) => {}
-        // A fresh grant does not depend on the old session.
-        Ok(Retired::Gone) if grant => {}
+        // A fresh grant does not depend on the old session. A Node peer ends sessions without a tombstone, and another
+        // may write this one back: under the id from before the sign-in, nothing is to live again.
+        Ok(Retired::Gone) if grant => {
+            let _ = timed(config, "end", config.store.end(old, EndReason::Rotated)).await;
+        }
         Ok(Retired::Gone) => {
             discard(config, &write.id).await;
             observe::commit("rotate", "gone");
