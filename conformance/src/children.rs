@@ -154,13 +154,29 @@ impl Server {
     ///
     /// If Node or the packages are not there and cannot be installed, or it does not start.
     pub async fn node(peer: Peer, redis: &str) -> Self {
-        let folder = install(peer);
+        let folder = install(peer.name());
         let mut command = Command::new("node");
         command
             .arg(peers().join("server.js"))
             .arg(folder)
             .arg(redis);
         Self::start(command, "node").await
+    }
+
+    /// Starts the article's application.
+    ///
+    /// # Panics
+    ///
+    /// As [`Server::node`].
+    pub async fn application(redis: &RedisServer, secret: &str) -> Self {
+        let folder = install("application");
+        let mut command = Command::new("node");
+        command
+            .arg(folder.join("app.js"))
+            .env("REDIS_HOST", "127.0.0.1")
+            .env("REDIS_PORT", redis.port().to_string())
+            .env("SESSION_SECRET", secret);
+        Self::start(command, "the article's application").await
     }
 
     /// Starts a server of ours: `program serve <redis>`.
@@ -213,12 +229,12 @@ impl Server {
 }
 
 /// Installs a peer's packages as its lock file has them, once, and says where.
-fn install(peer: Peer) -> PathBuf {
+fn install(peer: &str) -> PathBuf {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let folder = peers().join(peer.name());
+    let folder = peers().join(peer);
     let time = |file: &str| folder.join(file).metadata().and_then(|m| m.modified()).ok();
     let (locked, installed) = (
         time("package-lock.json"),
@@ -235,8 +251,7 @@ fn install(peer: Peer) -> PathBuf {
     match status {
         Ok(status) if status.success() => folder,
         other => panic!(
-            "`npm ci` in conformance/peers/{} failed ({other:?}): install nodejs (18 or later) and npm",
-            peer.name()
+            "`npm ci` in conformance/peers/{peer} failed ({other:?}): install nodejs (18 or later) and npm"
         ),
     }
 }

@@ -53,7 +53,10 @@ impl Browser {
     async fn is_signed_in(&mut self, port: u16) -> bool {
         let page = self.get(port, "/").await;
         let signed_in = page.contains("花子");
-        assert!(signed_in || page.contains("Login") || page.contains("Log in"), "{page}");
+        assert!(
+            signed_in || page.contains("Login") || page.contains("Log in"),
+            "{page}"
+        );
         signed_in
     }
 }
@@ -86,7 +89,9 @@ async fn signed_in_on_either_is_signed_in_on_both_and_signed_out_too() {
         for sign_out_at in [first, second] {
             let mut browser = Browser::new();
             assert!(!browser.is_signed_in(first).await);
-            browser.get(first, "/save-session?userName=%E8%8A%B1%E5%AD%90").await;
+            browser
+                .get(first, "/save-session?userName=%E8%8A%B1%E5%AD%90")
+                .await;
             for port in [second, first, second] {
                 assert!(browser.is_signed_in(port).await);
             }
@@ -96,7 +101,10 @@ async fn signed_in_on_either_is_signed_in_on_both_and_signed_out_too() {
             for port in [second, first] {
                 assert!(!browser.is_signed_in(port).await);
                 replay.cookie.clone_from(&cookie);
-                assert!(!replay.is_signed_in(port).await, "with the cookie of before");
+                assert!(
+                    !replay.is_signed_in(port).await,
+                    "with the cookie of before"
+                );
             }
         }
     }
