@@ -343,3 +343,26 @@ async fn r_an_error_of_redis_is_not_a_missing_session() {
     }
     panic!("it does not come back");
 }
+
+/// Node destroys the session without a trace while somebody signs in here, and another request of Node writes it back:
+/// the id from before the sign-in stays dead.
+#[tokio::test]
+async fn r_the_id_from_before_a_sign_in_stays_dead() {
+    let mut all = browsers(2).await;
+    let (slow, other) = all.split_at_mut(1);
+    let old = other[0].id().unwrap();
+    let value = other[0].text().await;
+    other[0].side = Side::Node(Peer::Today);
+    let (signed_in, _) = tokio::join!(
+        slow[0].ask(json!([["sleep", 150], ["signIn", "hanako"]])),
+        async {
+            tokio::time::sleep(Duration::from_millis(40)).await;
+            other[0].ask(json!([["destroy"]])).await
+        }
+    );
+    assert_ne!(signed_in.id().unwrap(), old);
+    other[0].put(&old, &value, 60_000).await;
+    other[0].hold(&old);
+    let here = other[0].ask_of(Side::Ours, json!([["read"]])).await;
+    assert_eq!(here.last(), json!([]));
+}
