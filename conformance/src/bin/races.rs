@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use cloakroom_conformance::{
     ours::{Ours, on_redis},
-    races::{self, Settings, account::Tally},
+    races::{self, Settings, account::Tally, conflicts::Conflicts},
 };
 
 /// Random interleavings of requests on one session.
@@ -63,8 +63,13 @@ async fn main() -> ExitCode {
         seed,
         interleavings: arguments.interleavings,
     };
+    let conflicts = Conflicts::install();
     let started = Instant::now();
     let tally = races::run(&program, &settings).await;
+    println!(
+        "{:>8} conflicts met and merged by the instances in this process",
+        conflicts.count()
+    );
     print(&tally, started.elapsed().as_secs_f64())
 }
 

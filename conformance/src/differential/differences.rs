@@ -47,6 +47,12 @@ impl Differences {
         }
     }
 
+    /// An empty list: every difference is a failure.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> &[Deliberate] {

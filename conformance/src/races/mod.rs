@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod actors;
+pub mod conflicts;
 
 use std::{path::Path, sync::Arc};
 

@@ -10,5 +10,6 @@ mod limits;
 mod merge_laws;
 mod merge_table;
 mod record;
+mod regenerate;
 mod renewal;
 mod session;
