@@ -145,6 +145,9 @@ impl Target {
             Ok(tls) => Ok(Box::pin(tls)),
             // A server that goes away during the handshake is not one whose certificate is wrong.
             Err(error) if error.kind() == IoKind::ConnectionReset => Err(unreachable(error)),
+            Err(error) if error.kind() == IoKind::UnexpectedEof => {
+                Err(Fault::Dismissed { tls: true })
+            }
             Err(error) => Err(Fault::Tls(Arc::new(error))),
         }
     }
