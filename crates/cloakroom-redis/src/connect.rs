@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::{self, ErrorKind as IoKind},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     time::Duration,
@@ -17,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
@@ -115,7 +117,7 @@ impl Target {
             let stream = self.stream(attempt).await?;
             self.greet(stream, credentials).await
         };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
+        match timeout(self.connect_timeout, connecting).await {
             Ok(answer) => answer,
             Err(_) => Err(Fault::SlowConnect),
         }
@@ -129,7 +131,7 @@ impl Target {
                 return Ok(Box::pin(stream));
             }
         };
-        let tcp = dial(host, port, attempt).await?;
+        let tcp = dial(host, port, attempt, self.connect_timeout).await?;
         // An answer must not wait for the next request.
         tcp.set_nodelay(true).map_err(unreachable)?;
         let Some(config) = &self.tls else {
@@ -143,6 +145,9 @@ impl Target {
             Ok(tls) => Ok(Box::pin(tls)),
             // A server that goes away during the handshake is not one whose certificate is wrong.
             Err(error) if error.kind() == IoKind::ConnectionReset => Err(unreachable(error)),
+            Err(error) if error.kind() == IoKind::UnexpectedEof => {
+                Err(Fault::Dismissed { tls: true })
+            }
             Err(error) => Err(Fault::Tls(Arc::new(error))),
         }
     }
@@ -257,23 +262,61 @@ fn selected(answer: &Value, database: u32) -> Result<(), Fault> {
     }
 }
 
-/// Tries every address of the host, another one first each time: one that swallows packets costs the whole time.
-async fn dial(host: &str, port: u16, attempt: usize) -> Result<TcpStream, Fault> {
+/// Tries every address of the host within `time`, another one first each time.
+async fn dial(host: &str, port: u16, attempt: usize, time: Duration) -> Result<TcpStream, Fault> {
     let found = tokio::net::lookup_host((host, port)).await;
     let found = found.map_err(|error| Fault::NoSuchHost(Arc::new(error)))?;
     let mut addresses: Vec<_> = found.collect();
     let first = attempt.checked_rem(addresses.len()).unwrap_or(0);
     addresses.rotate_left(first);
-    let mut last = io::Error::from(IoKind::NotFound);
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+    one_of(&addresses, time).await.map_err(unreachable)
+}
+
+/// An address that swallows packets, as IPv6 does on many a machine, has its share of the time and leaves the rest to the
+/// others.
+async fn one_of(addresses: &[SocketAddr], time: Duration) -> io::Result<TcpStream> {
+    let Some((last, others)) = addresses.split_last() else {
+        return Err(IoKind::NotFound.into());
+    };
+    let share = time / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+    for address in others {
+        if let Ok(Ok(stream)) = timeout(share, TcpStream::connect(address)).await {
+            return Ok(stream);
         }
     }
-    Err(unreachable(last))
+    TcpStream::connect(last).await
 }
 
 fn unreachable(error: io::Error) -> Fault {
     Fault::Unreachable(Arc::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_leaves_time_for_the_next_one() {
+        // Whoever is beyond the queue of a listener that accepts nobody gets no answer.
+        let hole = TcpSocket::new_v4().unwrap();
+        hole.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let hole = hole.listen(1).unwrap();
+        let swallows = hole.local_addr().unwrap();
+        let mut queue = Vec::new();
+        let patience = Duration::from_millis(300);
+        while let Ok(stream) = timeout(patience, TcpStream::connect(swallows)).await {
+            queue.push(stream.unwrap());
+            assert!(queue.len() < 64, "the queue has no end");
+        }
+        let works = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let works = works.local_addr().map(|address| (works, address)).unwrap();
+        let time = Duration::from_secs(2);
+        let stream = timeout(time, one_of(&[swallows, works.1], time)).await;
+        let stream = stream.expect("the whole time went to the first address");
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), works.1);
+    }
 }

@@ -268,8 +268,8 @@ impl Fault {
             ),
             Self::Dismissed { tls: true } => (
                 Unavailable,
-                "the server closed the connection during the greeting; if it asks for a certificate of ours, set \
-                 `client_certificate`, else see its log",
+                "the server closed the connection during the greeting; see that it speaks TLS at this port, if it asks for a \
+                 certificate of ours set `client_certificate`, else see its log",
             ),
             Self::Dismissed { tls: false } => (
                 Unavailable,

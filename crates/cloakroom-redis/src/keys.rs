@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use cloakroom_core::{EndReason, SessionId, store::TOMBSTONE_TTL};
 
-/// What a tombstone's key begins with. It lies outside of every prefix that a session can have, so a Node peer that lists
-/// or clears its sessions does not meet it; the braces put it into the slot of the session itself.
-const TOMBSTONE: &str = "ck:t:{";
+/// What a tombstone's key begins with. No prefix of a session begins so, and a Node peer that lists or clears the sessions
+/// below such a prefix does not meet it.
+const TOMBSTONE: &str = "ck:t:";
 
 /// From ids to keys and back.
 #[derive(Clone, Debug)]
@@ -19,8 +19,14 @@ impl Keys {
         [&*self.prefix, id.as_str()].concat()
     }
 
+    /// In the slot of the session itself: by braces around its key, or by those that the prefix has.
     pub(crate) fn tombstone(&self, id: &SessionId) -> String {
-        [TOMBSTONE, &*self.prefix, id.as_str(), "}"].concat()
+        let (open, close) = if has_tag(&self.prefix) {
+            ("", "")
+        } else {
+            ("{", "}")
+        };
+        [TOMBSTONE, open, &*self.prefix, id.as_str(), close].concat()
     }
 
     /// The id that a key below the prefix belongs to; `None` where no id of ours looks like this.
@@ -41,6 +47,14 @@ impl Keys {
         pattern.push('*');
         pattern
     }
+}
+
+/// Whether a cluster looks at a part of the key alone: what stands between the first `{` and the next `}`, if anything does.
+fn has_tag(prefix: &str) -> bool {
+    let tag = prefix
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'));
+    tag.is_some_and(|(tag, _)| !tag.is_empty())
 }
 
 /// How a tombstone says why the session ended.
@@ -84,6 +98,27 @@ mod tests {
         // Even without a prefix a tombstone is none of the sessions.
         let bare = Keys { prefix: "".into() };
         assert_eq!(bare.id(b"ck:t:{sess:aB-3}"), None);
+    }
+
+    /// What a cluster takes the slot from.
+    fn hashed(key: &str) -> &str {
+        let tag = key
+            .split_once('{')
+            .and_then(|(_, rest)| rest.split_once('}'));
+        tag.map_or(key, |(tag, _)| if tag.is_empty() { key } else { tag })
+    }
+
+    #[test]
+    fn a_tombstone_is_in_the_slot_of_its_session_whatever_braces_the_prefix_has() {
+        let id = SessionId::parse("aB-3").unwrap();
+        for prefix in ["sess:", "", "{app}:", "a{app}b:", "a{b{c}d}:", "a{"] {
+            let keys = Keys {
+                prefix: prefix.into(),
+            };
+            let (session, tombstone) = (keys.session(&id), keys.tombstone(&id));
+            assert_eq!(hashed(&session), hashed(&tombstone), "{prefix}");
+            assert!(tombstone.starts_with("ck:t:"));
+        }
     }
 
     #[test]

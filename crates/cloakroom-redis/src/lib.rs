@@ -56,6 +56,8 @@
 //! | `PREFIX` and the id | what the session holds, as JSON text; the key's time to live is the session's |
 //! | `ck:t:{PREFIX` and the id and `}` | the tombstone of a session that was ended, for a quarter of an hour: `destroyed` or `rotated` |
 //!
+//! Where `PREFIX` has braces of its own, `{app}:` for instance, the tombstone's key has no others: a cluster keeps both together.
+//!
 //! connect-redis does not look for tombstones. A session that it writes back after it was ended is refused here, and
 //! deleted again when it is next asked for.
 //!

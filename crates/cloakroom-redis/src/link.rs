@@ -3,11 +3,13 @@
 //! All calls share one multiplexed connection. A task of its own makes it, watches it and makes it again:
 //!
 //! - A connection that is lost is replaced at once; calls that begin meanwhile wait for the first attempt, so that a
-//!   server that closes idle connections is not noticed.
+//!   server that closes idle connections is not noticed. One that was lost before it was of any use is replaced after
+//!   [`RETRY`]: whoever greets and hangs up is not called without a pause.
 //! - Where that attempt fails, calls fail at once with its reason, and further attempts are made every
 //!   [`RETRY`] until one succeeds, with or without calls. Nothing queues up.
 //! - A connection on which [`SILENT_CALLS`] calls in a row got no answer in time is taken for dead, although nothing says so:
-//!   a black hole looks like this. An answer starts the count anew.
+//!   a black hole looks like this. An answer starts the count anew, and calls that were waiting when it came do not count: what
+//!   stands behind large values is late on a connection that works.
 //! - A connection that nobody uses is tried every [`HEARTBEAT`], so that one which died unnoticed is found before a visitor
 //!   waits for it.
 //! - A server that says that it is a read-only replica is looked up again beside the work, [`REFRESH`] apart at least: after
@@ -18,7 +20,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -59,6 +61,7 @@ pub(crate) struct Live {
     conn: MultiplexedConnection,
     pub(crate) info: ServerInfo,
     ifeq: AtomicBool,
+    answers: AtomicU64,
     silent: AtomicU32,
     dead: AtomicBool,
     give_up: Notify,
@@ -76,10 +79,19 @@ impl Live {
     }
 
     fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
         self.silent.store(0, Ordering::Relaxed);
     }
 
-    fn unanswered(&self) {
+    fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
+    }
+
+    /// A call that began after `before` answers got none.
+    fn unanswered(&self, before: u64) {
+        if self.answers() != before {
+            return;
+        }
         if self.silent.fetch_add(1, Ordering::Relaxed) + 1 >= SILENT_CALLS {
             self.lost();
         }
@@ -264,6 +276,7 @@ impl Call<'_> {
         let mut waiting = Waiting {
             live,
             since: Instant::now(),
+            before: live.answers(),
             over: false,
         };
         let answer = timeout_at(self.deadline, answer).await;
@@ -279,7 +292,7 @@ impl Call<'_> {
         if fault.is_loss() {
             live.lost();
         } else if matches!(fault, Fault::Silent) {
-            live.unanswered();
+            live.unanswered(waiting.before);
         }
         Err(fault)
     }
@@ -296,13 +309,14 @@ fn note(live: &Live, answer: &Value) {
 struct Waiting<'a> {
     live: &'a Live,
     since: Instant,
+    before: u64,
     over: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.over && self.since.elapsed() >= PATIENCE {
-            self.live.unanswered();
+            self.live.unanswered(self.before);
         }
     }
 }
@@ -322,9 +336,13 @@ async fn keep_connected(shared: &Shared) {
     loop {
         match shared.target.connect(attempt).await {
             Ok(ready) => {
-                serve(shared, ready).await;
+                let since = Instant::now();
+                let useful = serve(shared, ready).await;
                 shared.state.send_replace(State::Connecting);
                 attempt = 0;
+                if !useful {
+                    sleep_until(since + RETRY).await;
+                }
             }
             Err(fault) => {
                 let pause = if fault.is_lasting() {
@@ -354,6 +372,7 @@ impl Shared {
     fn up(&self, ready: Ready) -> (Arc<Live>, Driver) {
         let live = Arc::new(Live {
             ifeq: AtomicBool::new(ready.info.has_ifeq()),
+            answers: AtomicU64::new(0),
             conn: ready.conn,
             info: ready.info,
             silent: AtomicU32::new(0),
@@ -366,8 +385,8 @@ impl Shared {
     }
 }
 
-/// Until the connection is lost or given up.
-async fn serve(shared: &Shared, ready: Ready) {
+/// Until the connection is lost or given up; whether a call was answered on it.
+async fn serve(shared: &Shared, ready: Ready) -> bool {
     let mut renew_at = ready.renew_after.map(|time| Instant::now() + time);
     let (mut live, mut driver) = shared.up(ready);
     tracing::info!(address = %shared.target, server = %live.info, "connected to the session store");
@@ -375,9 +394,9 @@ async fn serve(shared: &Shared, ready: Ready) {
     let mut successor: Option<Successor<'_>> = None;
     loop {
         tokio::select! {
-            () = driver.ended() => return,
-            () = live.give_up.notified() => return,
-            () = heart_stops(&live, shared.target.connect_timeout) => return,
+            () = driver.ended() => break,
+            () = live.give_up.notified() => break,
+            () = heart_stops(&live, shared.target.connect_timeout) => break,
             () = at(renew_at) => {
                 let next = sign_in_anew(shared, &live).await;
                 renew_at = next.map(|time| Instant::now() + time);
@@ -403,6 +422,7 @@ async fn serve(shared: &Shared, ready: Ready) {
             }
         }
     }
+    live.answers() > 0
 }
 
 /// Any answer will do, a refusal included.

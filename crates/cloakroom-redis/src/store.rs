@@ -201,7 +201,8 @@ impl Inner {
     }
 
     /// A connection that is lost leaves open whether the change was made. Made again it does no harm: the base still
-    /// compares, and where it was made the first time the server now holds our own bytes.
+    /// compares, and where it was made the first time the server now holds our own bytes. Where it holds those of somebody
+    /// else, they may have been written upon ours: that nothing was changed cannot be said any more.
     async fn replace(
         self: &Arc<Self>,
         id: &SessionId,
@@ -214,6 +215,7 @@ impl Inner {
             Err(Fault::Lost) if millis > 0 => {
                 match self.replace_once(&call, id, base, value, millis).await? {
                     Replaced::Changed(stored) if stored.value == value => Ok(Replaced::Replaced),
+                    Replaced::Changed(_) => Err(Fault::Lost),
                     replaced => Ok(replaced),
                 }
             }
@@ -248,8 +250,8 @@ impl Inner {
         })
     }
 
-    /// `None` where the server does not know `IFEQ`. The tombstone is looked at first: one that is set afterwards ends
-    /// what was replaced.
+    /// `None` where the server does not know `IFEQ`. The tombstone is looked at last: were it first, a session that ended
+    /// and was written back by a blind peer between the two would be taken for live.
     async fn replace_by_command(
         self: &Arc<Self>,
         call: &Call<'_>,
@@ -261,14 +263,14 @@ impl Inner {
     ) -> Result<Option<Replaced>, Fault> {
         let key = self.keys.session(id);
         let mut swap = Pipeline::with_capacity(3);
-        swap.cmd("EXISTS").arg(self.keys.tombstone(id));
         swap.cmd("SET")
             .arg(&key)
             .arg(&value[..])
             .arg("IFEQ")
             .arg(&base[..]);
         swap.arg("GET").arg("PX").arg(millis).cmd("PTTL").arg(&key);
-        let [tombstone, held, left] = three(call.pipeline(live, &swap).await?)?;
+        swap.cmd("EXISTS").arg(self.keys.tombstone(id));
+        let [held, left, tombstone] = three(call.pipeline(live, &swap).await?)?;
         let ended = number(tombstone)? != 0;
         let held = match held {
             Value::ServerError(error) => match Refusal::of(&error) {
@@ -299,10 +301,11 @@ impl Inner {
         let call = self.link.call()?;
         let key = self.keys.session(id);
         let mut renew = Pipeline::with_capacity(2);
-        renew.cmd("EXISTS").arg(self.keys.tombstone(id));
+        // The tombstone last, as above.
         renew.cmd("PEXPIRE").arg(&key).arg(millis);
+        renew.cmd("EXISTS").arg(self.keys.tombstone(id));
         let answers = self.twice(&call, &renew).await?;
-        let [tombstone, renewed] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
+        let [renewed, tombstone] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
         let (ended, renewed) = (number(tombstone)? != 0, number(renewed)? != 0);
         if ended && renewed {
             self.delete_again(key);

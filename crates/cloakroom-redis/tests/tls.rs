@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cloakroom_core::{Created, ErrorKind, Loaded, SessionId, Store as _};
 use cloakroom_redis::{RedisStore, RedisStoreBuilder, Tls};
 use support::{Program, Server};
+use tokio::io::AsyncReadExt as _;
 
 async fn works(store: &RedisStore, number: u8) {
     let (id, hour) = (
@@ -147,4 +148,22 @@ async fn tls_to_a_server_without_it_is_found_out() {
     let builder = RedisStore::builder(format!("rediss://127.0.0.1:{}", server.port));
     let builder = builder.tls(Tls::new().authorities(Authority::new().pem()));
     refused(builder, ErrorKind::Timeout, &["TLS", "`connect_timeout`"]).await;
+}
+
+/// Something in front of the server that has nobody behind it yet: that passes, and is no fault of a certificate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_that_is_hung_up_on_is_worth_another_try() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let url = format!("rediss://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 4096];
+            // What was not read would make this a reset.
+            let _ = stream.read(&mut hello).await;
+        }
+    });
+    let builder = RedisStore::builder(url).tls(Tls::new().authorities(Authority::new().pem()));
+    refused(builder, ErrorKind::Unavailable, &["closed the connection"]).await;
 }

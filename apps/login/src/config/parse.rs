@@ -196,11 +196,13 @@ pub(super) fn parse_redis_host(host: &str, port: Option<&str>) -> Result<RedisSe
     // One colon is a port; more are an IPv6 address.
     let has_port = host.matches(':').count() == 1;
     if has_port || RedisStore::builder((host, number)).connect_lazy().is_err() {
-        return Err(refuse(
-            "REDIS_HOST",
-            host,
-            "the name or address of a host alone; the port goes to REDIS_PORT, and a URL to REDIS_URL",
-        ));
+        let allowed = "the name or address of a host alone; the port goes to REDIS_PORT, and a URL to REDIS_URL";
+        // A URL that landed here may hold a password, and so may what is left of one.
+        return Err(if host.contains('@') {
+            refuse_hidden("REDIS_HOST", allowed)
+        } else {
+            refuse("REDIS_HOST", host, allowed)
+        });
     }
     Ok(RedisServer::Host(host.to_owned(), number))
 }

@@ -172,7 +172,7 @@ async fn redis_is_taken_from_a_url_or_from_host_and_port() {
 #[tokio::test]
 async fn a_redis_that_cannot_be_is_refused_by_name() {
     type Change = fn(&mut Settings);
-    let cases: [(Change, &str, &str); 7] = [
+    let cases: [(Change, &str, &str); 8] = [
         (
             |s| s.redis_port = Some("6379".into()),
             "REDIS_PORT is \"6379\"",
@@ -194,6 +194,11 @@ async fn a_redis_that_cannot_be_is_refused_by_name() {
         (
             |s| s.redis_host = Some("redis://redis_db".into()),
             "REDIS_HOST is \"redis://redis_db\"",
+            "a URL to REDIS_URL",
+        ),
+        (
+            |s| s.redis_host = Some("redis://:hunter2@redis_db".into()),
+            "REDIS_HOST: ",
             "a URL to REDIS_URL",
         ),
         (

@@ -1,0 +1,187 @@
+//! What happens between two commands of a call, or between a change and its answer: the law holds there too.
+
+mod support;
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use cloakroom_core::{Created, EndReason, ErrorKind, Loaded, Replaced, SessionId, Store as _};
+use cloakroom_redis::RedisStore;
+use support::{Program, Server};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn id() -> SessionId {
+    SessionId::from_random([7; 24])
+}
+
+fn key() -> String {
+    format!("sess:{}", id().as_str())
+}
+
+fn bytes(text: &'static str) -> Bytes {
+    Bytes::from_static(text.as_bytes())
+}
+
+/// Where a call is disturbed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The server has answered the first command of the call and does not have the second one yet.
+    AfterTheFirstCommand,
+    /// The server has done everything, and its answer is lost with the connection.
+    BeforeTheAnswer,
+}
+
+/// A way to a server on which `meanwhile` happens once, in the first request that has `marker`.
+async fn disturbed(
+    server: u16,
+    marker: &'static str,
+    place: Place,
+    meanwhile: impl FnOnce() + Send + 'static,
+) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let mut meanwhile = Some(meanwhile);
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let address = (Ipv4Addr::LOCALHOST, server);
+            let mut server = TcpStream::connect(address).await.unwrap();
+            let (mut request, mut answer) = ([0; 4096], [0; 4096]);
+            let lost = loop {
+                if meanwhile.is_none() {
+                    break false;
+                }
+                tokio::select! {
+                    read = client.read(&mut request) => {
+                        let sent = &request[..read.unwrap()];
+                        let marked = String::from_utf8_lossy(sent).contains(marker);
+                        let split = marked && place == Place::AfterTheFirstCommand;
+                        let first = if split { first_command(sent) } else { sent.len() };
+                        server.write_all(&sent[..first]).await.unwrap();
+                        if marked {
+                            let read = server.read(&mut answer).await.unwrap();
+                            meanwhile.take().unwrap()();
+                            if place == Place::BeforeTheAnswer {
+                                break true;
+                            }
+                            client.write_all(&answer[..read]).await.unwrap();
+                            server.write_all(&sent[first..]).await.unwrap();
+                        }
+                    }
+                    read = server.read(&mut answer) => {
+                        client.write_all(&answer[..read.unwrap()]).await.unwrap();
+                    }
+                }
+            };
+            if !lost {
+                tokio::spawn(async move {
+                    let _ = copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        }
+    });
+    format!("redis://127.0.0.1:{port}")
+}
+
+/// How many bytes the first of several commands has.
+fn first_command(sent: &[u8]) -> usize {
+    let text = std::str::from_utf8(sent).unwrap();
+    let second = text[1..].find("\r\n*").expect("two commands");
+    1 + second + 2
+}
+
+/// A session ends after the store has looked for its tombstone, and a Node peer writes it back: it is not taken for live.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_a_session_that_ends_and_comes_back_within_a_call_is_refused() {
+    for (program, marker) in [
+        (Program::Valkey, "IFEQ"),
+        (Program::Redis, "PEXPIRE"),
+        (Program::Valkey, "PEXPIRE"),
+    ] {
+        let server = Arc::new(Server::start(program, &[]));
+        let peer = RedisStore::connect(server.url()).await.unwrap();
+        let created = peer.create(&id(), bytes("base"), HOUR).await.unwrap();
+        assert_eq!(created, Created::Created);
+        let ends = server.clone();
+        let meanwhile = move || {
+            let tombstone = format!("ck:t:{{{}}}", key());
+            ends.call(&["SET", &tombstone, "destroyed", "PX", "900000"]);
+            ends.call(&["DEL", &key()]);
+            ends.call(&["SET", &key(), "base", "EX", "3600"]);
+        };
+        let url = disturbed(server.port, marker, Place::AfterTheFirstCommand, meanwhile).await;
+        let store = RedisStore::builder(url)
+            .command_timeout(Duration::from_secs(5))
+            .connect()
+            .await
+            .unwrap();
+        if marker == "IFEQ" {
+            let replaced = store
+                .replace(&id(), &bytes("base"), bytes("new"), HOUR)
+                .await;
+            assert_eq!(replaced.unwrap(), Replaced::Gone);
+        } else {
+            assert!(!store.renew(&id(), HOUR).await.unwrap(), "{program:?}");
+        }
+        let ended = Loaded::Ended(EndReason::Destroyed);
+        assert_eq!(store.load(&id()).await.unwrap(), ended);
+    }
+}
+
+/// The answer to a change is lost, and before it is asked for again another request builds upon the change. "Changed" would
+/// say that nothing was changed, and an increment that is merged upon that counts twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_others_built_upon_is_not_reported_as_not_made() {
+    for program in [Program::Redis, Program::Valkey] {
+        let server = Arc::new(Server::start(program, &[]));
+        let peer = RedisStore::connect(server.url()).await.unwrap();
+        peer.create(&id(), bytes("n=0"), HOUR).await.unwrap();
+        // The script is known: its first try is the one that changes something.
+        let warm = peer.replace(&id(), &bytes("n=0"), bytes("n=0"), HOUR).await;
+        assert_eq!(warm.unwrap(), Replaced::Replaced);
+        let other = server.clone();
+        let meanwhile = move || {
+            assert_eq!(other.call(&["GET", &key()]), "n=1");
+            other.call(&["SET", &key(), "n=2", "EX", "3600"]);
+        };
+        let url = disturbed(server.port, "n=1", Place::BeforeTheAnswer, meanwhile).await;
+        let store = RedisStore::builder(url)
+            .command_timeout(Duration::from_secs(5))
+            .connect()
+            .await
+            .unwrap();
+        let answer = store
+            .replace(&id(), &bytes("n=0"), bytes("n=1"), HOUR)
+            .await;
+        let error = answer.expect_err("it is not known whether the change was made");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(server.call(&["GET", &key()]), "n=2");
+    }
+}
+
+/// Our own bytes are a success, even where the answer that said so was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_whose_answer_was_lost_is_found_again() {
+    for program in [Program::Redis, Program::Valkey] {
+        let server = Server::start(program, &[]);
+        let peer = RedisStore::connect(server.url()).await.unwrap();
+        peer.create(&id(), bytes("n=0"), HOUR).await.unwrap();
+        let warm = peer.replace(&id(), &bytes("n=0"), bytes("n=0"), HOUR).await;
+        assert_eq!(warm.unwrap(), Replaced::Replaced);
+        let url = disturbed(server.port, "n=1", Place::BeforeTheAnswer, || {}).await;
+        let store = RedisStore::builder(url)
+            .command_timeout(Duration::from_secs(5))
+            .connect()
+            .await
+            .unwrap();
+        let answer = store
+            .replace(&id(), &bytes("n=0"), bytes("n=1"), HOUR)
+            .await;
+        assert_eq!(answer.unwrap(), Replaced::Replaced);
+    }
+}
