@@ -387,7 +387,7 @@ impl Shared {
 
 /// Until the connection is lost or given up; whether a call was answered on it.
 async fn serve(shared: &Shared, ready: Ready) -> bool {
-    let mut renew_at = ready.renew_after.map(|time| Instant::now() + time);
+    let mut renew_at = ready.renew_after.and_then(from_now);
     let (mut live, mut driver) = shared.up(ready);
     tracing::info!(address = %shared.target, server = %live.info, "connected to the session store");
     let mut since = Instant::now();
@@ -399,7 +399,7 @@ async fn serve(shared: &Shared, ready: Ready) -> bool {
             () = heart_stops(&live, shared.target.connect_timeout) => break,
             () = at(renew_at) => {
                 let next = sign_in_anew(shared, &live).await;
-                renew_at = next.map(|time| Instant::now() + time);
+                renew_at = next.and_then(from_now);
             }
             () = live.refresh.notified(), if successor.is_none() => {
                 let start = (since + REFRESH).max(Instant::now());
@@ -413,7 +413,7 @@ async fn serve(shared: &Shared, ready: Ready) -> bool {
                 since = Instant::now();
                 // The old connection answers until the new one is there, and then what it was asked before.
                 if let Ok(next) = next {
-                    renew_at = next.renew_after.map(|time| Instant::now() + time);
+                    renew_at = next.renew_after.and_then(from_now);
                     let (next, next_driver) = shared.up(next);
                     let old = std::mem::replace(&mut driver, next_driver);
                     tokio::spawn(retire(old, shared.target.connect_timeout));
@@ -450,6 +450,11 @@ async fn found(successor: &mut Option<Successor<'_>>) -> Result<Ready, Fault> {
 /// Lets a connection that has a successor answer what it was asked.
 async fn retire(mut driver: Driver, time: Duration) {
     let _ = tokio::time::timeout(time, driver.ended()).await;
+}
+
+/// `None` where no clock goes that far: that is never.
+fn from_now(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
 }
 
 async fn at(moment: Option<Instant>) {

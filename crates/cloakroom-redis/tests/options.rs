@@ -339,6 +339,22 @@ async fn credentials_that_change_are_asked_for_again() {
     comes_up(&store).await;
 }
 
+/// A provider may say "never" with the longest time that there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_are_to_be_renewed_never_are_no_trouble() {
+    struct Never;
+    #[async_trait]
+    impl CredentialsProvider for Never {
+        async fn credentials(&self) -> Result<Credentials, Error> {
+            Ok(Credentials::new(PASSWORD).renew_after(Duration::MAX))
+        }
+    }
+    let server = Server::start(Program::Redis, &["--requirepass", PASSWORD]);
+    let builder = RedisStore::builder(server.url()).credentials_provider(Never);
+    let connected = tokio::time::timeout(Duration::from_secs(30), builder.connect()).await;
+    works(&connected.expect("an answer").unwrap(), 1).await;
+}
+
 async fn comes_up(store: &RedisStore) {
     let start = Instant::now();
     while let Err(error) = store.load(&id(1)).await {
