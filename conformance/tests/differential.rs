@@ -27,7 +27,7 @@ async fn a_short_run_finds_no_difference_that_is_in_no_list() {
     assert!(report.steps >= 1500 && report.by_node > 100, "{report:?}");
 }
 
-fn step(ops: serde_json::Value) -> Step {
+fn step(ops: &serde_json::Value) -> Step {
     Step {
         by_node: false,
         options: 0,
@@ -46,15 +46,15 @@ fn step(ops: serde_json::Value) -> Step {
 async fn what_is_in_no_list_is_found_and_made_short() {
     let redis = RedisServer::start().await;
     let mut lane = Lane::start(&redis, 1, Peer::Today).await;
-    let read = || step(json!([["read"], ["set", "b", "2"]]));
+    let read = || step(&json!([["read"], ["set", "b", "2"]]));
     let sequence = Sequence {
         peer: Peer::Today,
         options: vec![cloakroom_conformance::ask::Options::default().with_max_age(600_000)],
         steps: vec![
-            step(json!([["set", "a", "1"]])),
+            step(&json!([["set", "a", "1"]])),
             read(),
             read(),
-            step(json!([["inc", "n"], ["destroy"]])),
+            step(&json!([["inc", "n"], ["destroy"]])),
             read(),
         ],
     };
