@@ -61,24 +61,25 @@ else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end"
     ))
 });
 
-/// `ARGV`: the base, the reason, the tombstone's milliseconds.
+/// `ARGV`: the base, the reason, the tombstone's milliseconds. `DEL` comes first: a server whose memory is full refuses a
+/// script's first write if it takes memory, and signing out must work then too.
 pub(crate) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(compare!(
-        r"redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[1])"
+        r"redis.call('DEL', KEYS[1])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])"
     ))
 });
 
-/// `ARGV`: the reason, the tombstone's milliseconds. The tombstone stands before the session goes, and one that stands
-/// already stays, except that `destroyed` is the last word.
+/// `ARGV`: the reason, the tombstone's milliseconds. A tombstone that stands already stays, except that `destroyed` is the
+/// last word. `DEL` comes first as in `RETIRE`.
 pub(crate) static END: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local stands = redis.call('GET', KEYS[2])
+local live = redis.call('DEL', KEYS[1])
 if not stands or (ARGV[1] == 'destroyed' and stands ~= 'destroyed') then
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
 end
-local live = redis.call('DEL', KEYS[1])
 if stands then return 0 end
 return live
 ",

@@ -13,7 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Error, ErrorKind, Loaded, Replaced, SessionId, Store as _, store::Scan as _,
+    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store as _,
+    store::Scan as _,
 };
 use cloakroom_redis::RedisStore;
 use support::{
@@ -389,29 +390,38 @@ async fn a_demoted_primary_is_left_for_the_new_one() {
     println!("failover: at the new primary after {:?}", start.elapsed());
 }
 
+/// R10: what takes memory is refused, and signing out is not among it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_memory() {
-    let server = Server::redis();
-    let store = store(&server.url()).await;
-    server.call(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
-    server.call(&["CONFIG", "SET", "maxmemory", "1"]);
-    assert!(matches!(store.load(&id(1)).await.unwrap(), Loaded::Live(_)));
-    for error in [
-        store.create(&id(2), value(), HOUR).await.unwrap_err(),
-        visit_live(&store, 1).await.unwrap_err(),
-        visit_live(&store, 3).await.unwrap_err(),
-    ] {
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        assert!(error.to_string().contains("OOM"), "{error}");
+async fn r10_a_server_without_memory_still_signs_out() {
+    for server in [Server::redis(), Server::valkey()] {
+        let store = store(&server.url()).await;
+        for number in [2, 3] {
+            let made = store.create(&id(number), value(), HOUR).await.unwrap();
+            assert_eq!(made, Created::Created);
+        }
+        server.call(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+        server.call(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert!(matches!(store.load(&id(1)).await.unwrap(), Loaded::Live(_)));
+        let replaced = store.replace(&id(1), &value(), value(), HOUR).await;
+        for error in [
+            store.create(&id(4), value(), HOUR).await.unwrap_err(),
+            replaced.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+            assert!(error.to_string().contains("OOM"), "{error}");
+        }
+        assert!(store.renew(&id(1), HOUR).await.unwrap());
+        assert!(store.end(&id(2), EndReason::Destroyed).await.unwrap());
+        let retired = store.retire(&id(3), &value()).await.unwrap();
+        assert_eq!(retired, Retired::Retired);
+        for (number, reason) in [(2, EndReason::Destroyed), (3, EndReason::Rotated)] {
+            let found = store.load(&id(number)).await.unwrap();
+            assert_eq!(found, Loaded::Ended(reason));
+        }
+        server.call(&["CONFIG", "SET", "maxmemory", "0"]);
+        let replaced = store.replace(&id(1), &value(), value(), HOUR).await;
+        assert_eq!(replaced.unwrap(), Replaced::Replaced);
     }
-    // What did not happen did not happen by half: the session that could not be ended is live.
-    assert!(matches!(store.load(&id(1)).await.unwrap(), Loaded::Live(_)));
-    server.call(&["CONFIG", "SET", "maxmemory", "0"]);
-    let replaced = store
-        .replace(&id(1), &value(), value(), HOUR)
-        .await
-        .unwrap();
-    assert_eq!(replaced, Replaced::Replaced);
 }
 
 /// A server whose cache of scripts is emptied, by command or by a restart, is survived within the call.
