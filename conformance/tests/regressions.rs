@@ -202,6 +202,8 @@ async fn r_what_node_brings_back_is_refused() {
         other[0].cookie = held;
         let here = other[0].ask(json!([["read"]])).await;
         assert_eq!(here.last(), json!([]), "{peer:?}");
+        settle().await;
+        assert!(other[0].stored().await.is_empty(), "{peer:?}: gone again");
     }
 }
 
