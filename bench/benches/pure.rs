@@ -53,6 +53,14 @@ fn records(c: &mut Criterion) {
         c.bench_function(&format!("record/write {name}"), |b| {
             b.iter(|| black_box(&record).to_bytes());
         });
+        // What a library pays that keeps a session as a tree of values.
+        let tree: serde_json::Value = serde_json::from_slice(&value).unwrap();
+        c.bench_function(&format!("tree/parse {name}"), |b| {
+            b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&value)));
+        });
+        c.bench_function(&format!("tree/write {name}"), |b| {
+            b.iter(|| serde_json::to_vec(black_box(&tree)));
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use cloakroom::{Error, Secrets, SessionId, core::id::ID_BYTES};
 /// The sizes that are measured, with a name for each.
 pub const SIZES: [(&str, usize); 2] = [("300 B", 300), ("10 KB", 10_000)];
 
-/// A stored session of about `bytes` bytes, as a shop would have it: a user, a token, and lists of numbers in up to ten
+/// A stored session of about `bytes` bytes, as a shop would have it: a user, a token, and lists of items in up to ten
 /// names.
 #[must_use]
 pub fn session(bytes: usize) -> Bytes {
@@ -17,12 +17,13 @@ pub fn session(bytes: usize) -> Bytes {
         r#"{"cookie":{"originalMaxAge":1800000,"expires":"2099-01-01T00:00:00.000Z","httpOnly":true,"path":"/"},"user":{"id":7,"name":"花子"},"csrf":"b1946ac92492d2347c6235b4d2611184","visits":1"#,
     );
     let left = bytes.saturating_sub(text.len());
-    let lists = (left / 40).clamp(1, 10);
+    let lists = (left / 100).clamp(1, 10);
+    let item = r#"{"sku":"A-4711","qty":2}"#;
     for name in 0..lists {
         let head = format!(r#","list{name}":["#);
-        let items = (left / lists).saturating_sub(head.len()) / 3;
+        let items = (left / lists).saturating_sub(head.len()) / (item.len() + 1);
         text.push_str(&head);
-        text.push_str(&vec!["42"; items.max(1)].join(","));
+        text.push_str(&vec![item; items.max(1)].join(","));
         text.push(']');
     }
     text.push('}');

@@ -43,9 +43,13 @@ pub(crate) fn value(step: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Every third session is ended at once.
-pub(crate) fn ends(step: usize) -> bool {
-    step % 3 == 2
+/// Every third session is ended at once, and half of those are retired.
+pub(crate) fn ends(step: usize) -> Option<EndReason> {
+    match step % 6 {
+        2 => Some(EndReason::Destroyed),
+        5 => Some(EndReason::Rotated),
+        _ => None,
+    }
 }
 
 pub(crate) fn acknowledged(line: &str) -> Option<usize> {
@@ -58,24 +62,25 @@ pub(crate) fn acknowledged(line: &str) -> Option<usize> {
 pub async fn write_until_killed(store: &dyn Store) {
     let start = std::time::Instant::now();
     for step in 0.. {
-        let (id, value) = (id(step), value(step));
+        let (id, value) = (id(step), bytes::Bytes::from(value(step)));
         // Half of the sessions come to their bytes by way of replace.
         let done = if step % 2 == 0 {
-            store.create(&id, value.into(), TTL).await.map(|_| ())
+            store.create(&id, value.clone(), TTL).await.map(|_| ())
         } else {
-            let base = value[..1].to_vec().into();
-            let created = store.create(&id, bytes::Bytes::clone(&base), TTL).await;
+            let base = value.slice(..1);
+            let created = store.create(&id, base.clone(), TTL).await;
             match created {
                 Ok(_) => store
-                    .replace(&id, &base, value.into(), TTL)
+                    .replace(&id, &base, value.clone(), TTL)
                     .await
                     .map(|_| ()),
                 Err(error) => Err(error),
             }
         };
-        let done = match done {
-            Ok(()) if ends(step) => store.end(&id, EndReason::Destroyed).await.map(|_| ()),
-            done => done,
+        let done = match (done, ends(step)) {
+            (Ok(()), Some(EndReason::Rotated)) => store.retire(&id, &value).await.map(|_| ()),
+            (Ok(()), Some(reason)) => store.end(&id, reason).await.map(|_| ()),
+            (done, _) => done,
         };
         let told = done.is_ok() && writeln!(std::io::stdout(), "{MARK}{step}").is_ok();
         if !told || start.elapsed() > Duration::from_secs(60) {

@@ -48,9 +48,31 @@ macro_rules! __for_each_case {
                 end_against_create_leaves_nothing_live
                 of_many_enders_one_finds_it_live
                 of_two_rotations_one_wins
-                rotation_against_replace_leaves_the_old_id_ended
+                of_many_retirers_one_wins
+                retire_against_replace_loses_no_write
+                retire_against_renew_leaves_nothing_live
+                retire_against_end_leaves_it_destroyed
+                rotation_against_replace_takes_the_write_along
+                increments_before_a_rotation_all_count
                 renew_against_replace_keeps_the_new_bytes
                 histories_are_linearizable
+            }
+            retire {
+                of_missing_is_gone_and_leaves_nothing
+                the_right_base_ends_it_as_rotated
+                a_stale_base_is_answered_with_the_current_value
+                a_refused_retire_leaves_the_time_alone
+                a_renewal_is_no_change
+                every_byte_is_compared
+                long_values_are_compared_to_the_end
+                after_end_is_gone_and_keeps_the_reason
+                after_end_leaves_the_tombstones_time_alone
+                after_expiry_is_gone_and_leaves_nothing
+                nothing_brings_it_back
+                its_tombstone_outlives_the_session
+                its_tombstone_stands_for_its_time_and_no_longer
+                it_is_seen_from_every_handle
+                it_ends_nothing_in_other_namespaces
             }
             rotation {
                 the_old_id_ends_and_the_new_one_is_live
@@ -65,6 +87,7 @@ macro_rules! __for_each_case {
                 a_dropped_replace_is_before_or_after
                 a_dropped_renew_is_before_or_after
                 a_dropped_end_is_before_or_after
+                a_dropped_retire_is_before_or_after
             }
             faults {
                 an_outage_is_an_error_and_never_an_answer

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use cloakroom_core::{Created, EndReason, Loaded, Replaced, Stored, store::TOMBSTONE_TTL};
+use cloakroom_core::{Created, EndReason, Loaded, Replaced, Retired, Stored, store::TOMBSTONE_TTL};
 
 /// A call on one id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,11 @@ pub enum Call {
     },
     /// `end`
     End(EndReason),
+    /// `retire`
+    Retire {
+        /// What the caller takes the session's bytes to be.
+        base: Bytes,
+    },
 }
 
 /// What a call answered.
@@ -51,6 +56,8 @@ pub enum Answer {
     Renewed(bool),
     /// Of `end`.
     WasLive(bool),
+    /// Of `retire`.
+    Retired(Retired),
 }
 
 /// What there is under one id. Moments are durations since whatever moment the caller counts from.
@@ -148,6 +155,21 @@ impl Cell {
             {
                 Some(before.clone().ended(*reason, now))
             }
+            (
+                Call::Retire { base },
+                Answer::Retired(Retired::Retired),
+                Self::Live { value: held, .. },
+            ) if base == held => Some(before.clone().ended(EndReason::Rotated, now)),
+            (
+                Call::Retire { base },
+                Answer::Retired(Retired::Changed(stored)),
+                Self::Live { value: held, .. },
+            ) if base != held && fits(stored) => Some(before.clone()),
+            (
+                Call::Retire { .. },
+                Answer::Retired(Retired::Gone),
+                Self::Missing | Self::Ended { .. },
+            ) => Some(before.clone()),
             _ => None,
         };
         next.map(|next| next.at(now))

@@ -92,6 +92,10 @@ impl Probe {
         ok("end", self.0.end(id, reason)).await
     }
 
+    pub(crate) async fn retire(&self, id: &SessionId, base: impl Into<Bytes>) -> Step<Retired> {
+        ok("retire", self.0.retire(id, &base.into())).await
+    }
+
     /// Creates a session that must not exist yet.
     pub(crate) async fn make(
         &self,
@@ -158,6 +162,12 @@ impl Probe {
         ensure!(
             !self.renew(id, HOUR).await?,
             "{when} renew answers true although nothing is live"
+        );
+        let retired = self.retire(id, last.to_vec()).await?;
+        ensure_eq!(
+            retired,
+            Retired::Gone,
+            "{when} retire finds nothing to retire"
         );
         Ok(())
     }

@@ -76,8 +76,13 @@ impl Log {
             };
             let (id, value) = line.split_once(' ').unwrap();
             let id = SessionId::parse(id).unwrap();
-            if value == "end" {
-                inner.end(&id, EndReason::Destroyed).await.unwrap();
+            let reason = match value {
+                "end" => Some(EndReason::Destroyed),
+                "retire" => Some(EndReason::Rotated),
+                _ => None,
+            };
+            if let Some(reason) = reason {
+                inner.end(&id, reason).await.unwrap();
                 continue;
             }
             let value: Vec<u8> = value
@@ -152,7 +157,7 @@ impl Store for Log {
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
         let retired = self.inner.retire(id, base).await?;
         if retired == Retired::Retired {
-            self.write(id, "end")?;
+            self.write(id, "retire")?;
         }
         Ok(retired)
     }

@@ -152,7 +152,7 @@ async fn a_failed_sequence_is_short_and_names_its_seed() {
         panic!("the rogue slips through");
     };
     assert!(message.contains("with the seed "), "{message}");
-    // Two ends and a load show it.
+    // Two ends show it, or create, retire and end; of up to 39 steps shrinking leaves one or two more, by the seed.
     let steps = message.lines().skip(1).count();
-    assert!(steps <= 3, "{message}");
+    assert!(steps <= 5, "{message}");
 }

@@ -13,8 +13,8 @@ use crate::{
     Error, ErrorKind,
     json::Raw,
     policy::Policy,
-    record::{Limits, Record, check_size},
-    session::{Operation, Origin, View, apply},
+    record::{Record, check_size},
+    session::{Operation, View, apply},
     store::Stored,
 };
 
@@ -76,37 +76,33 @@ pub fn rebase(
     policy: &Policy,
     resolver: &Resolver,
 ) -> Result<(), Error> {
-    let Origin::Existing(existing) = view.origin() else {
-        return Ok(());
-    };
-    if view.is_regenerated() {
-        // What others put into the old session ends with it.
-        let record = view.record.clone();
-        view.rebased(theirs.value, theirs.remaining, record);
+    if view.is_new() {
         return Ok(());
     }
-    let unreadable = || {
+    let record = Record::parse(&theirs.value, &policy.limits)?.ok_or_else(|| {
         Error::new(
             ErrorKind::Corrupt,
             "another writer has put something into the session that is no session; this change was not saved",
         )
-    };
-    let base = Record::parse(&existing.base, &Limits::unlimited())?.ok_or_else(unreadable)?;
-    let record = Record::parse(&theirs.value, &policy.limits)?.ok_or_else(unreadable)?;
-    if record.identity() != base.identity() {
+    })?;
+    if record.identity() != view.base().identity() {
         return Err(Error::new(
             ErrorKind::Conflict,
             "somebody else has signed in to this session meanwhile; this change was not saved",
         ));
     }
-    let merged = merge(view, &base, record, policy, resolver)?;
-    view.rebased(theirs.value, theirs.remaining, merged);
+    // What this request began anew takes nothing of theirs.
+    let merged = if view.is_blank() {
+        view.record.clone()
+    } else {
+        merge(view, record.clone(), policy, resolver)?
+    };
+    view.rebased(theirs, record, merged);
     Ok(())
 }
 
 fn merge(
     view: &View,
-    base: &Record,
     theirs: Record,
     policy: &Policy,
     resolver: &Resolver,
@@ -119,7 +115,7 @@ fn merge(
             continue;
         }
         done.push(name);
-        merged = merge_name(view, name, base, merged, policy, resolver)?;
+        merged = merge_name(view, name, merged, policy, resolver)?;
     }
     if let Some(lifetime) = view.lifetime_change {
         merged.set_lifetime(lifetime);
@@ -143,7 +139,6 @@ fn merge(
 fn merge_name(
     view: &View,
     name: &str,
-    base: &Record,
     mut merged: Record,
     policy: &Policy,
     resolver: &Resolver,
@@ -161,7 +156,11 @@ fn merge_name(
             apply(&record, name, operation, policy)
         });
     }
-    let (b, o, t) = (base.get(name), view.record.get(name), merged.get(name));
+    let (b, o, t) = (
+        view.base().get(name),
+        view.record.get(name),
+        merged.get(name),
+    );
     if o == b || o == t {
         return Ok(merged);
     }

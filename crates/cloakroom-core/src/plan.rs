@@ -173,7 +173,7 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
 fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timestamp) -> Plan {
     match view.ending() {
         // Unless it was regenerated before: then the old session is to be no more in any case.
-        Some(Ending::Unset) if policy.unset == Unset::Keep && !view.is_regenerated() => {
+        Some(Ending::Unset) if policy.unset == Unset::Keep && !view.is_blank() => {
             return NOTHING;
         }
         Some(_) => {
@@ -231,7 +231,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     };
 
     let renews = !silent && store != StoreOp::None;
-    let send = existing.resign && !silent
+    let send = existing.resign
         || policy.rolling && renews
         || lifetime_changed
         || modified && !silent && times.cookie_expires.is_some();

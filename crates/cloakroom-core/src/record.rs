@@ -43,15 +43,6 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No limits, for a value that was checked when it was read.
-    pub(crate) const fn unlimited() -> Self {
-        Self {
-            bytes: usize::MAX,
-            depth: usize::MAX,
-            names: usize::MAX,
-        }
-    }
-
     /// The same limits with another largest value size in bytes.
     #[must_use]
     pub fn with_bytes(mut self, bytes: usize) -> Self {

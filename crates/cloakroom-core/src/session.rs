@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    EndReason, Error, ErrorKind, SessionId, Timestamp,
+    EndReason, Error, ErrorKind, SessionId, Stored, Timestamp,
     json::Raw,
     policy::{Lifetime, Policy},
     record::{
@@ -101,14 +101,17 @@ pub struct View {
     /// The id of a new or rotated session; drawn by the caller, known to nobody before the response.
     fresh_id: SessionId,
     pub(crate) record: Record,
+    /// The record as it was loaded, or as another request left it: what changes are counted against.
+    base: Record,
     pub(crate) log: Vec<(String, Operation)>,
     pub(crate) lifetime_change: Option<OwnLifetime>,
     /// The absolute end that this request gave the session itself.
     pub(crate) ends_change: Option<Timestamp>,
     ending: Option<Ending>,
     rotated: bool,
-    /// Nothing of the stored session goes on into the rotated one.
-    regenerated: bool,
+    /// Begun anew without data by this request: nothing of what was stored, and nothing of what others put there
+    /// meanwhile, goes on.
+    blank: bool,
     sign_in: Option<Identity>,
     silent: bool,
     /// This request has committed already: no housekeeping is left to do.
@@ -138,13 +141,14 @@ impl View {
         Self {
             origin,
             fresh_id,
+            base: record.clone(),
             record,
             log: Vec::new(),
             lifetime_change: None,
             ends_change: None,
             ending: None,
             rotated: false,
-            regenerated: false,
+            blank: false,
             sign_in: None,
             silent: false,
             settled: false,
@@ -258,6 +262,19 @@ impl View {
     /// As [`View::insert`].
     pub fn insert_raw(&mut self, name: &str, value: Raw, policy: &Policy) -> Result<(), Error> {
         self.change(name, Operation::Set(value), policy)
+    }
+
+    /// Gives a name a value only where it has none, in the end: if another request gives it one first, that stays.
+    ///
+    /// # Errors
+    ///
+    /// As [`View::insert`].
+    pub fn fill_raw(&mut self, name: &str, value: Raw, policy: &Policy) -> Result<(), Error> {
+        let fill: UpdateFn = Arc::new(move |current| {
+            let kept = current.unwrap_or(&value);
+            Ok(Some(kept.clone()))
+        });
+        self.change(name, Operation::Update(fill), policy)
     }
 
     /// Takes a name away.
@@ -385,8 +402,8 @@ impl View {
         Ok(())
     }
 
-    /// express's `regenerate`: a new id and a new record. Nothing of the stored session goes on: no data, no owner, no
-    /// lifetime of its own.
+    /// Begins anew: a new id, no data, nobody signed in, the policy's lifetime. The old id is dead when the response
+    /// leaves.
     ///
     /// # Errors
     ///
@@ -398,14 +415,12 @@ impl View {
     ) -> Result<(), Error> {
         self.clear()?;
         self.record = Record::new(policy.lifetime.own(), attributes);
-        (self.lifetime_change, self.ends_change, self.sign_in) = (None, None, None);
-        (self.rotated, self.regenerated) = (true, true);
+        self.lifetime_change = None;
+        self.ends_change = None;
+        self.sign_in = None;
+        self.rotated = true;
+        self.blank = true;
         Ok(())
-    }
-
-    /// Whether nothing of the stored session goes on.
-    pub(crate) fn is_regenerated(&self) -> bool {
-        self.regenerated
     }
 
     /// Signs `owner` in: a new id, the owner and the time stamped, the absolute lifetime begun anew.
@@ -426,7 +441,10 @@ impl View {
         };
         let mut record = self.record.clone();
         record.set_identity(&identity);
-        record.set_ends(policy.absolute_end(now));
+        // What this request gave the session itself is meant for the one that begins here.
+        if self.ends_change.is_none() {
+            record.set_ends(policy.absolute_end(now));
+        }
         check_size(&record, "the owner", &policy.limits)?;
         self.record = record;
         self.sign_in = Some(identity);
@@ -449,6 +467,14 @@ impl View {
         self.silent = true;
     }
 
+    /// Takes note that `passed` has gone by since the store said how long the session still lives.
+    pub fn pass(&mut self, passed: Duration) {
+        if let Origin::Existing(existing) = &mut self.origin {
+            let left = existing.remaining;
+            existing.remaining = left.map(|left| left.saturating_sub(passed));
+        }
+    }
+
     /// How long the session lives after this request, as far as is known now: what the plan will ask the store for.
     /// `None` if it ends with this request or is not stored.
     #[must_use]
@@ -468,24 +494,13 @@ impl View {
         if self.sign_in.is_some() {
             return true;
         }
-        let base = match &self.origin {
+        if self.is_new() {
             // A lifetime alone makes no session: it would make one for every visitor.
-            Origin::New(_) => return self.record.data().next().is_some(),
-            Origin::Existing(existing) => existing,
-        };
-        if self.lifetime_change.is_some() || self.ends_change.is_some() {
-            return true;
+            return self.record.data().next().is_some();
         }
-        if self.log.is_empty() {
-            return false;
-        }
-        match Record::parse(&base.base, &crate::record::Limits::unlimited()) {
-            Ok(Some(base)) => self
-                .log
-                .iter()
-                .any(|(name, _)| self.record.get(name) != base.get(name)),
-            _ => true,
-        }
+        let lifetime_changed = self.lifetime_change.is_some() || self.ends_change.is_some();
+        let differs = |name: &str| self.record.get(name) != self.base.get(name);
+        lifetime_changed || self.log.iter().any(|(name, _)| differs(name))
     }
 
     /// Whether this request has committed already.
@@ -505,18 +520,23 @@ impl View {
         policy: &Policy,
     ) {
         let later = self.log.split_off(snapshot.log.len().min(self.log.len()));
-        let mut record = record;
-        for (name, operation) in &later {
+        self.base = record.clone();
+        // Begun anew since the clone was taken: it does not stand on what was committed.
+        let restarted = self.blank && !snapshot.blank;
+        let mut record = if restarted {
+            self.record.clone()
+        } else {
+            record
+        };
+        for (name, operation) in later.iter().filter(|_| !restarted) {
             // It fitted when it was asked for; if it does not fit any more, the plan has nothing to save for it.
             if let Ok(changed) = apply(&record, name, operation, policy) {
                 record = changed;
             }
         }
+        let ends = self.record.ends();
         self.origin = Origin::Existing(existing);
-        if snapshot.regenerated || !self.regenerated {
-            self.record = record;
-            self.regenerated = false;
-        }
+        self.record = record;
         self.fresh_id = fresh_id;
         self.log = later;
         if self.lifetime_change == snapshot.lifetime_change {
@@ -533,21 +553,33 @@ impl View {
         }
         if self.sign_in == snapshot.sign_in {
             self.sign_in = None;
-            self.rotated &= !snapshot.rotated;
+            self.rotated &= restarted || !snapshot.rotated;
         }
         if let Some(identity) = &self.sign_in {
             self.record.set_identity(identity);
+            self.record.set_ends(ends);
         }
+        self.blank = restarted;
         self.settled = true;
     }
 
     /// Takes a merged record as the current one, and what the store holds as the base.
-    pub(crate) fn rebased(&mut self, base: Bytes, remaining: Option<Duration>, record: Record) {
+    pub(crate) fn rebased(&mut self, theirs: Stored, base: Record, merged: Record) {
         if let Origin::Existing(existing) = &mut self.origin {
-            existing.base = base;
-            existing.remaining = remaining;
+            existing.base = theirs.value;
+            existing.remaining = theirs.remaining;
         }
-        self.record = record;
+        self.base = base;
+        self.record = merged;
+    }
+
+    /// The record that changes are counted against.
+    pub(crate) fn base(&self) -> &Record {
+        &self.base
+    }
+
+    pub(crate) fn is_blank(&self) -> bool {
+        self.blank
     }
 
     pub(crate) fn sign_in_stamp(&self) -> Option<&Identity> {

@@ -149,7 +149,7 @@ impl SqliteStoreBuilder {
     }
 
     /// Opens the file, makes it if there is none, and brings its schema up to date. This blocks: for a millisecond as a
-    /// rule, for `busy_timeout` at most if another process holds a lock, longer where a migration has much to do. Call it
+    /// rule, for about `busy_timeout` if another process holds a lock, longer where a migration has much to do. Call it
     /// where the server starts.
     ///
     /// # Errors

@@ -15,11 +15,12 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{config::Config, load::timed, observe};
 
-/// How often a commit is tried before it is an error.
+/// How many conflicts a commit survives that has its turn: they come from other processes.
 const TRIES: u32 = 5;
 
-/// Turns for the commits that have met a conflict: of all those of one session in this process, one at a time goes on.
-/// Without it, of N commits that fail together N - 1 would fail again, and again.
+/// Turns for the commits that have met a conflict: of all those of one session in this process, one at a time goes on, and
+/// a commit that comes to a session while somebody has the turn gets in line. Without it, of N commits that fail together
+/// N - 1 would fail again, and again.
 pub(crate) struct Turns {
     stripes: Box<[Mutex<()>]>,
     hasher: RandomState,
@@ -33,11 +34,30 @@ impl Turns {
         }
     }
 
-    async fn of(&self, id: &SessionId) -> MutexGuard<'_, ()> {
+    async fn of(&self, id: &SessionId, longest: Duration) -> Turn<'_> {
+        let turn = tokio::time::timeout(longest, self.stripe(id).lock()).await;
+        Turn { _held: turn.ok() }
+    }
+
+    /// The turn, if somebody else has it; `None` if nobody needs one.
+    async fn if_taken(&self, id: &SessionId, longest: Duration) -> Option<Turn<'_>> {
+        match self.stripe(id).try_lock() {
+            Ok(_) => None,
+            Err(_) => Some(self.of(id, longest).await),
+        }
+    }
+
+    fn stripe(&self, id: &SessionId) -> &Mutex<()> {
         let hash = self.hasher.hash_one(id);
         let index = usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0);
-        self.stripes[index].lock().await
+        &self.stripes[index]
     }
+}
+
+/// A turn. Whoever has waited too long for it goes on without: the line may be long and the store slow, and the visitor is
+/// to have an answer.
+struct Turn<'a> {
+    _held: Option<MutexGuard<'a, ()>>,
 }
 
 /// How a commit went.
@@ -58,6 +78,8 @@ pub(crate) enum Fate {
     Ended,
     /// It had ended before; nothing was written.
     Gone,
+    /// A change was not saved, because the session needs a cookie and none can reach the browser.
+    Withheld,
 }
 
 impl Outcome {
@@ -91,7 +113,7 @@ impl Outcome {
 /// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
 /// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
 /// the network as well.
-const RECHECK_AFTER: Duration = Duration::from_millis(20);
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_millis(20);
 
 /// What is known of the request beside its view.
 #[derive(Clone, Copy, Debug)]
@@ -109,28 +131,46 @@ pub(crate) async fn commit(
     circumstances: Circumstances,
 ) -> Result<Outcome, Failure> {
     let mut turn = None;
-    for attempt in 1..=TRIES {
+    let mut conflicts = 0;
+    let patience = config.deadline.saturating_mul(TRIES);
+    while conflicts <= TRIES {
         let mut planned = plan(view, &config.policy, config.clock.now());
         if !circumstances.deliverable && !withhold(&mut planned) {
-            return Ok(Outcome::unchanged(CookieOp::Keep));
+            return Ok(Outcome {
+                cookie: CookieOp::Keep,
+                fate: if planned.essential {
+                    Fate::Withheld
+                } else {
+                    Fate::Unchanged
+                },
+            });
         }
         if planned.dropped {
             observe::lost("ended");
             tracing::debug!("a change is not saved: the session had ended before the request");
             return Ok(Outcome::gone());
         }
+        let compares = matches!(planned.store, StoreOp::Replace(_) | StoreOp::Rotate { .. });
+        if compares && turn.is_none() {
+            turn = config.turns.if_taken(stored_id(view), patience).await;
+        }
         let stake = Stake::of(view, &planned);
         match step(config, view, planned, circumstances.age).await {
             Ok(Step::Done(outcome)) => return Ok(outcome),
-            Ok(Step::Again) => {}
+            // The id was taken, which no honest store says twice of fresh random ids.
+            Ok(Step::Again) => conflicts += 1,
             Ok(Step::Conflict(theirs)) => {
                 observe::conflict();
                 merge::rebase(view, theirs, &config.policy, &config.resolver)
                     .map_err(|error| Failure { error, stake })?;
-                if turn.is_none() {
-                    turn = Some(config.turns.of(view.id()).await);
-                } else {
-                    tokio::time::sleep(jitter(config, attempt)).await;
+                match turn {
+                    None => turn = Some(config.turns.of(stored_id(view), patience).await),
+                    // What was known when the turn came is old; it costs one round and no patience.
+                    Some(_) if conflicts == 0 => conflicts = 1,
+                    Some(_) => {
+                        tokio::time::sleep(jitter(config, conflicts)).await;
+                        conflicts += 1;
+                    }
                 }
             }
             Err(error) => return Err(Failure { error, stake }),
@@ -146,6 +186,14 @@ pub(crate) async fn commit(
         ),
         stake: Stake::of(view, &planned),
     })
+}
+
+/// The id that the session has in the store at present.
+fn stored_id(view: &View) -> &SessionId {
+    match view.origin() {
+        Origin::Existing(existing) => &existing.id,
+        Origin::New(_) => view.fresh_id(),
+    }
 }
 
 /// A commit that failed.
@@ -326,7 +374,8 @@ async fn rotate(
         }
     }
     let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
+        // If it happened after all, the new session is the only one that the visitor has: late answers count here too.
+        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
             match timed(config, "load", config.store.load(old)).await {
                 Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
                 _ => Err(error),

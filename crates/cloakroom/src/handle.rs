@@ -10,15 +10,15 @@ use cloakroom_core::{
     json::Raw,
     plan::CookieOp,
     record::Identity,
-    session::{Existing, NewReason, Origin, View},
+    session::{NewReason, Origin, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    commit::{Circumstances, Failure, Fate, Stake, commit},
-    config::Config,
-    load, observe,
-};
+use crate::{config::Config, load};
+
+mod lifecycle;
+
+pub(crate) use lifecycle::Closed;
 
 /// One request's session. Cheap to clone; all clones are the same session.
 ///
@@ -35,6 +35,8 @@ struct Shared {
     config: Arc<Config>,
     secure: bool,
     deliverable: bool,
+    /// The id that the browser has brought: others may know it, and may have ended it.
+    presented: Option<SessionId>,
     state: Mutex<State>,
     /// One commit at a time.
     committing: tokio::sync::Mutex<()>,
@@ -45,7 +47,7 @@ struct State {
     view: View,
     /// When the store was asked for what the view stands on.
     loaded: Instant,
-    /// The response's head has left: no cookie can be set any more.
+    /// The response's head is leaving or has left, or there will be none: no cookie can be set any more.
     head_left: bool,
     /// Somebody has declared to commit changes after that by hand.
     kept_open: bool,
@@ -53,21 +55,30 @@ struct State {
     out_of_reach: bool,
     /// What the browser is to be told for the commits so far.
     cookie: CookieOp,
+    /// When that was true.
+    cookie_since: Instant,
 }
 
 impl Session {
     pub(crate) fn new(config: Arc<Config>, view: View, secure: bool, deliverable: bool) -> Self {
+        let presented = match view.origin() {
+            Origin::Existing(existing) => Some(existing.id.clone()),
+            Origin::New(_) => None,
+        };
+        let now = Instant::now();
         Self(Arc::new(Shared {
             config,
             secure,
             deliverable,
+            presented,
             state: Mutex::new(State {
                 view,
-                loaded: Instant::now(),
+                loaded: now,
                 head_left: false,
                 kept_open: false,
                 out_of_reach: false,
                 cookie: CookieOp::Keep,
+                cookie_since: now,
             }),
             committing: tokio::sync::Mutex::new(()),
         }))
@@ -102,7 +113,7 @@ impl Session {
         if state.head_left && !state.kept_open {
             return Err(Error::new(
                 ErrorKind::TooLate,
-                "the response's head has left and the session was committed with it; to change the session while the body streams, call `keep_open` in the handler and `commit` after the change",
+                "the request is over: the response's head has left and the session was committed with it; to change the session while the body streams, call `keep_open` in the handler and `commit` after the change",
             ));
         }
         change(&mut state.view)
@@ -130,6 +141,10 @@ impl Session {
 
     pub(crate) fn insert_raw(&self, name: &str, value: Raw) -> Result<(), Error> {
         self.change(|view| view.insert_raw(name, value, &self.config().policy))
+    }
+
+    pub(crate) fn fill_raw(&self, name: &str, value: Raw) -> Result<(), Error> {
+        self.change(|view| view.fill_raw(name, value, &self.config().policy))
     }
 
     /// Whether the session has this name.
@@ -169,7 +184,7 @@ impl Session {
     /// Gives a name the value that `f` makes of its current one, and answers with it.
     ///
     /// `f` is called again with another current value if another request commits first, so parallel increments all count.
-    /// It must depend on its argument alone.
+    /// It must depend on its argument alone, and must not use the session, which waits for it.
     ///
     /// # Errors
     ///
@@ -199,6 +214,22 @@ impl Session {
         })
     }
 
+    /// Takes a name away and answers with its value: for what is to be shown once. Of two requests that take the same
+    /// name at the same time, both get it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::insert`], and [`ErrorKind::Type`] if the stored value is not a `T`; it stays then.
+    pub fn take<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.change(|view| {
+            let value = view.get(name)?;
+            if value.is_some() {
+                view.remove(name, &self.config().policy)?;
+            }
+            Ok(value)
+        })
+    }
+
     /// Takes every name of the application away.
     ///
     /// # Errors
@@ -218,7 +249,8 @@ impl Session {
         self.change(View::rotate)
     }
 
-    /// express's `regenerate`: a new id, and nothing of what was there: no data, no owner, no lifetime of its own.
+    /// express's `regenerate`: a new id, no data, nobody signed in. What parallel requests put into the old session is
+    /// not taken over either.
     ///
     /// # Errors
     ///
@@ -230,7 +262,7 @@ impl Session {
     }
 
     /// Signs `owner` in: the session gets a new id (against fixation), keeps its data, and remembers the owner and the
-    /// time; the absolute lifetime begins anew. As a fresh grant it goes on even if the old session has ended meanwhile.
+    /// time; the absolute lifetime begins anew, unless this request has given the session its own. As a fresh grant it goes on even if the old session has ended meanwhile.
     ///
     /// # Errors
     ///
@@ -336,7 +368,7 @@ impl Session {
     pub fn expires_in(&self) -> Option<Duration> {
         let config = self.config();
         let now = config.clock.now();
-        self.state().view.expires_in(&config.policy, now)
+        self.state().aged_view().expires_in(&config.policy, now)
     }
 
     /// Declares that this handle outlives the response's head and that whoever changes the session afterwards calls
@@ -344,146 +376,5 @@ impl Session {
     /// the last handle goes.
     pub fn keep_open(&self) {
         self.state().kept_open = true;
-    }
-
-    /// Commits now and says for certain whether it is done. The layer commits by itself; this is for changes after the
-    /// response's head has left, and for handlers that must know.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Gone`] if the session had ended, [`ErrorKind::Conflict`] if other requests kept changing it or
-    /// somebody else has signed in, [`ErrorKind::TooLate`] if the session is new or gets a new id and the response that
-    /// could have brought the cookie has left, and the store's errors.
-    pub async fn commit(&self) -> Result<(), Error> {
-        match self.commit_now().await {
-            Ok(Fate::Gone) => Err(Error::new(
-                ErrorKind::Gone,
-                "the session has ended meanwhile; the change was not saved",
-            )),
-            Ok(_) => Ok(()),
-            Err(failure) => Err(failure.error),
-        }
-    }
-
-    /// Commits and remembers what the browser is to be told.
-    pub(crate) async fn commit_now(&self) -> Result<Fate, Failure> {
-        let _turn = self.0.committing.lock().await;
-        let (snapshot, circumstances) = {
-            let state = self.state();
-            if state.out_of_reach {
-                return Ok(Fate::Unchanged);
-            }
-            let needs_cookie = state.view.is_new() || state.view.is_rotated();
-            if state.head_left && needs_cookie && state.view.is_modified() {
-                return Err(Failure {
-                    error: Error::new(
-                        ErrorKind::TooLate,
-                        "the session needs a cookie and the response that could have brought it has left",
-                    ),
-                    stake: Stake::Change,
-                });
-            }
-            let circumstances = Circumstances {
-                deliverable: self.0.deliverable,
-                age: state.loaded.elapsed(),
-            };
-            (state.view.clone(), circumstances)
-        };
-        let mut view = snapshot.clone();
-        let outcome = commit(&self.0.config, &mut view, circumstances).await?;
-        self.take_in(&snapshot, &outcome.fate)
-            .map_err(|error| Failure {
-                error,
-                stake: Stake::Change,
-            })?;
-        let mut state = self.state();
-        if outcome.cookie != CookieOp::Keep {
-            state.cookie = outcome.cookie;
-        }
-        Ok(outcome.fate)
-    }
-
-    /// Lets the view stand on what was committed.
-    fn take_in(&self, snapshot: &View, fate: &Fate) -> Result<(), Error> {
-        let config = self.config();
-        match fate {
-            Fate::Written(write) => {
-                let existing = Existing {
-                    id: write.id.clone(),
-                    base: write.value.clone(),
-                    remaining: Some(write.ttl),
-                    resign: false,
-                };
-                let (record, fresh_id) = (write.record.clone(), config.fresh_id()?);
-                let mut state = self.state();
-                let policy = &config.policy;
-                state
-                    .view
-                    .committed(snapshot, existing, record, fresh_id, policy);
-            }
-            Fate::Ended => {
-                let reason = NewReason::Ended(EndReason::Destroyed);
-                let mut view = load::fresh(config, reason, self.0.secure)?;
-                view.destroy();
-                self.state().view = view;
-            }
-            Fate::Unchanged | Fate::Gone => {}
-        }
-        Ok(())
-    }
-
-    /// The last commit before the response's head; afterwards changes need [`Session::keep_open`].
-    pub(crate) async fn close(&self) -> Result<CookieOp, Failure> {
-        let answer = self.commit_now().await;
-        let mut state = self.state();
-        state.head_left = true;
-        answer?;
-        Ok(std::mem::replace(&mut state.cookie, CookieOp::Keep))
-    }
-
-    /// Reads the session from the store again and drops this request's changes: express's `reload`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Gone`] if there is no such session any more, and the store's errors. Nothing is changed then.
-    pub async fn reload(&self) -> Result<(), Error> {
-        let gone = || {
-            Error::new(
-                ErrorKind::Gone,
-                "the session cannot be read again: it is not stored any more",
-            )
-        };
-        let before = match self.state().view.origin() {
-            Origin::Existing(existing) => existing.clone(),
-            _ => return Err(gone()),
-        };
-        match load::load(self.config(), &before.id).await? {
-            load::Found::Live(stored, record) => {
-                let existing = Existing {
-                    base: stored.value,
-                    remaining: stored.remaining,
-                    ..before
-                };
-                let fresh_id = self.config().fresh_id()?;
-                let mut state = self.state();
-                state.view = View::existing(existing, record, fresh_id);
-                state.loaded = Instant::now();
-                Ok(())
-            }
-            load::Found::None(_) => Err(gone()),
-        }
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if state.head_left && state.kept_open && state.view.is_modified() {
-            observe::lost("uncommitted");
-            tracing::error!(
-                session = %state.view.id().fingerprint(),
-                "changes made after the response's head were never committed and are lost; call `commit` after the last change"
-            );
-        }
     }
 }

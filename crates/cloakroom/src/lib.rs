@@ -76,7 +76,7 @@ pub use cloakroom_redis as redis;
 pub use cloakroom_sqlite as sqlite;
 pub use clock::SystemClock;
 #[cfg(feature = "axum")]
-pub use extract::{OptionalSession, SessionError, SessionRejection};
+pub use extract::{OptionalSession, SessionError, SessionRejection, Unavailable};
 pub use handle::Session;
 pub use layer::{SessionLayer, SessionLayerBuilder};
 pub use memory::MemoryStore;

@@ -23,6 +23,8 @@ struct Inner {
     session: OnceCell<Session>,
     /// The store could not be asked; the request was answered so.
     failed: OnceLock<()>,
+    /// The response is out, or there will be none.
+    left: OnceLock<()>,
 }
 
 impl SessionSlot {
@@ -39,6 +41,7 @@ impl SessionSlot {
             deliverable,
             session: OnceCell::new(),
             failed: OnceLock::new(),
+            left: OnceLock::new(),
         }))
     }
 
@@ -53,7 +56,11 @@ impl SessionSlot {
         if opened.is_err() {
             slot.failed.get_or_init(|| ());
         }
-        opened.cloned()
+        let session = opened.cloned()?;
+        if slot.left.get().is_some() {
+            session.leave();
+        }
+        Ok(session)
     }
 
     async fn open(&self) -> Result<Session, Error> {
@@ -75,6 +82,14 @@ impl SessionSlot {
                 Ok(Session::out_of_reach(Arc::clone(config), *secure)?)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// The layer has done with the request: whoever changes the session now is told that it is too late.
+    pub(crate) fn leave(&self) {
+        self.0.left.get_or_init(|| ());
+        if let Some(session) = self.opened() {
+            session.leave();
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the five calls answer when nothing else happens.
+//! What the calls answer when nothing else happens. [`retire`](super::retire) has cases of its own.
 
 use bytes::Bytes;
 use cloakroom_core::{Created, EndReason, Replaced, SessionId};

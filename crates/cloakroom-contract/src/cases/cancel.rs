@@ -60,6 +60,7 @@ enum Call {
     Replace,
     Renew,
     End,
+    Retire,
 }
 
 async fn cut_everywhere(factory: &dyn StoreFactory, call: Call) -> Step {
@@ -79,6 +80,10 @@ async fn cut_everywhere(factory: &dyn StoreFactory, call: Call) -> Step {
             State::Live(old.clone(), false),
             State::Ended(EndReason::Destroyed),
         ),
+        Call::Retire => (
+            State::Live(old.clone(), false),
+            State::Ended(EndReason::Rotated),
+        ),
     };
     for polls in 0..MOST_POLLS {
         let id = fresh_id();
@@ -95,6 +100,7 @@ async fn cut_everywhere(factory: &dyn StoreFactory, call: Call) -> Step {
                     .map(|_| ()),
                 Call::Renew => store.renew(&id, HOUR * 2).await.map(|_| ()),
                 Call::End => store.end(&id, EndReason::Destroyed).await.map(|_| ()),
+                Call::Retire => store.retire(&id, &old).await.map(|_| ()),
             }
         })
         .await;
@@ -141,4 +147,9 @@ pub(crate) async fn a_dropped_renew_is_before_or_after(factory: &dyn StoreFactor
 /// Rule 7 for `end`: a session that is deleted but has no tombstone yet can be brought back.
 pub(crate) async fn a_dropped_end_is_before_or_after(factory: &dyn StoreFactory) -> Step {
     cut_everywhere(factory, Call::End).await
+}
+
+/// Rule 7 for `retire`: as for `end`, and what is there in between is never a session without its bytes.
+pub(crate) async fn a_dropped_retire_is_before_or_after(factory: &dyn StoreFactory) -> Step {
+    cut_everywhere(factory, Call::Retire).await
 }

@@ -85,7 +85,7 @@ pub(crate) async fn expired_sessions_stay_expired(factory: &dyn StoreFactory) ->
 /// Rule 5: a restart is no way back for an ended session.
 pub(crate) async fn tombstones_survive(factory: &dyn StoreFactory) -> Step {
     let mut stage = open_with(factory, &[Capability::Reopen]).await?;
-    let (destroyed, rotated) = (fresh_id(), fresh_id());
+    let (destroyed, rotated, retired) = (fresh_id(), fresh_id(), fresh_id());
     for (id, reason) in [
         (&destroyed, EndReason::Destroyed),
         (&rotated, EndReason::Rotated),
@@ -93,12 +93,15 @@ pub(crate) async fn tombstones_survive(factory: &dyn StoreFactory) -> Step {
         stage.probe.make(id, &b"value"[..], HOUR).await?;
         stage.probe.end(id, reason).await?;
     }
+    stage.probe.make(&retired, &b"value"[..], HOUR).await?;
+    stage.probe.retire(&retired, &b"value"[..]).await?;
     for _ in 0..2 {
         stage = stage.reopen().await?;
         let when = "after the store was opened again";
         for (id, reason) in [
             (&destroyed, EndReason::Destroyed),
             (&rotated, EndReason::Rotated),
+            (&retired, EndReason::Rotated),
         ] {
             stage.probe.ended(id, reason, when).await?;
             stage.probe.refuses(id, b"value", when).await?;
@@ -109,6 +112,7 @@ pub(crate) async fn tombstones_survive(factory: &dyn StoreFactory) -> Step {
         stage = stage.reopen().await?;
         let when = "when the tombstone's time ran out while the store was closed";
         stage.probe.missing(&destroyed, when).await?;
+        stage.probe.missing(&retired, when).await?;
     }
     Ok(())
 }
@@ -148,9 +152,9 @@ pub(crate) async fn acknowledged_survives_a_killed_process(factory: &dyn StoreFa
             let value = kill::value(step);
             let fits = match &found {
                 Loaded::Missing => step >= wanted,
-                Loaded::Ended(reason) => kill::ends(step) && *reason == EndReason::Destroyed,
+                Loaded::Ended(reason) => kill::ends(step) == Some(*reason),
                 Loaded::Live(stored) if step < wanted => {
-                    !kill::ends(step) && *stored.value == *value
+                    kill::ends(step).is_none() && *stored.value == *value
                 }
                 Loaded::Live(stored) => *stored.value == *value || *stored.value == value[..1],
                 _ => false,

@@ -1,12 +1,12 @@
 //! When the store cannot be reached, or can only be read.
 
 use bytes::Bytes;
-use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced};
+use cloakroom_core::{Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired};
 
 use crate::{
     Capability, StoreFactory,
     case::{Step, Stop, ensure, ensure_eq},
-    probe::{HOUR, answer, fresh_id, open_with},
+    probe::{HOUR, answer, fresh_id, open_with, same_bytes},
 };
 
 /// What a call that met an outage says.
@@ -43,6 +43,8 @@ pub(crate) async fn an_outage_is_an_error_and_never_an_answer(factory: &dyn Stor
         is_trouble("renew", answer("renew", store.renew(id, HOUR)).await?)?;
         let was_live = answer("end", store.end(id, EndReason::Rotated)).await?;
         is_trouble("end", was_live)?;
+        let retired = answer("retire", store.retire(id, &base)).await?;
+        is_trouble("retire", retired)?;
     }
     stage.outage(false).await;
     Ok(())
@@ -68,8 +70,9 @@ pub(crate) async fn an_outage_is_an_error_for_sweep_and_scan(factory: &dyn Store
 /// Rule 6: what failed in between has happened or not.
 pub(crate) async fn it_recovers_without_being_opened_again(factory: &dyn StoreFactory) -> Step {
     let stage = open_with(factory, &[Capability::Outage]).await?;
-    let (live, ended, torn) = (fresh_id(), fresh_id(), fresh_id());
+    let (live, ended, torn, parting) = (fresh_id(), fresh_id(), fresh_id(), fresh_id());
     stage.probe.make(&live, &b"value"[..], HOUR).await?;
+    stage.probe.make(&parting, &b"old"[..], HOUR).await?;
     stage.probe.make(&torn, &b"old"[..], HOUR).await?;
     stage.probe.end(&ended, EndReason::Rotated).await?;
     for _ in 0..3 {
@@ -78,6 +81,7 @@ pub(crate) async fn it_recovers_without_being_opened_again(factory: &dyn StoreFa
         let (base, value) = (Bytes::from_static(b"old"), Bytes::from_static(b"new"));
         let _ = answer("load", store.load(&live)).await?;
         let _ = answer("replace", store.replace(&torn, &base, value, HOUR)).await?;
+        let _ = answer("retire", store.retire(&parting, &base)).await?;
         stage.outage(false).await;
         let when = "after an outage";
         stage.probe.holds(&live, b"value", when).await?;
@@ -87,6 +91,15 @@ pub(crate) async fn it_recovers_without_being_opened_again(factory: &dyn StoreFa
             *stored.value == *b"old" || *stored.value == *b"new",
             "{when} a session holds bytes that nobody wrote"
         );
+        match stage.probe.load(&parting).await? {
+            Loaded::Ended(EndReason::Rotated) => {}
+            Loaded::Live(stored) => same_bytes(&stored.value, b"old", when)?,
+            other => {
+                return Err(Stop::failed(format_args!(
+                    "{when} a session that should have been retired is {other:?}"
+                )));
+            }
+        }
         let new = fresh_id();
         stage.probe.make(&new, &b"new"[..], HOUR).await?;
         stage.probe.holds(&new, b"new", when).await?;
@@ -120,6 +133,8 @@ pub(crate) async fn reading_works_where_writing_does_not(factory: &dyn StoreFact
     refused("renew", &renewed, |renewed| *renewed)?;
     let was_live = answer("end", store.end(&live, EndReason::Destroyed)).await?;
     refused("end", &was_live, |was_live| *was_live)?;
+    let retired = answer("retire", store.retire(&live, &base)).await?;
+    refused("retire", &retired, |retired| *retired == Retired::Retired)?;
     stage.read_only(false).await;
     let when = "after nothing could be written";
     stage.probe.holds(&live, b"value", when).await?;

@@ -51,7 +51,7 @@ type Draws = VecStrategy<(
 )>;
 
 fn draws() -> Draws {
-    vec((0..20_u8, 0..IDS as u8, 0..4_u8, 0..6_u8), 1..40)
+    vec((0..22_u8, 0..IDS as u8, 0..4_u8, 0..6_u8), 1..40)
 }
 
 /// The whole law for sequential callers, in combinations that nobody thought of. A failure is shrunk to a short
@@ -105,6 +105,7 @@ pub(crate) async fn make(probe: &Probe, id: &SessionId, call: &Call) -> Step<Ans
         }
         Call::Renew { ttl } => Answer::Renewed(probe.renew(id, *ttl).await?),
         Call::End(reason) => Answer::WasLive(probe.end(id, *reason).await?),
+        Call::Retire { base } => Answer::Retired(probe.retire(id, base.clone()).await?),
     })
 }
 
@@ -160,30 +161,31 @@ impl Sequence {
         };
         let ttl = Duration::from_millis(time);
         let bytes = Bytes::from(format!("value {value}"));
+        // The right base most of the time: a wrong one changes nothing.
+        let base = match &self.cells[id] {
+            Cell::Live { value, .. } if kind != 7 && kind != 16 => value.clone(),
+            // One that never fits, so that no replace is needed to make it fit when the sequence shrinks.
+            _ if kind == 16 => Bytes::from_static(b"value"),
+            _ => Bytes::from_static(b"value 3"),
+        };
         Some(match kind {
             0..=2 => Action::Call(id, Call::Load),
             3..=6 => Action::Call(id, Call::Create { value: bytes, ttl }),
-            7..=10 => {
-                let base = match &self.cells[id] {
-                    // The right base most of the time: a wrong one changes nothing.
-                    Cell::Live { value, .. } if kind != 7 => value.clone(),
-                    _ => Bytes::from_static(b"value 3"),
-                };
-                Action::Call(
-                    id,
-                    Call::Replace {
-                        base,
-                        value: bytes,
-                        ttl,
-                    },
-                )
-            }
+            7..=10 => Action::Call(
+                id,
+                Call::Replace {
+                    base,
+                    value: bytes,
+                    ttl,
+                },
+            ),
             11..=12 => Action::Call(id, Call::Renew { ttl }),
             13 => Action::Call(id, Call::End(EndReason::Rotated)),
             14 => Action::Call(id, Call::End(EndReason::Destroyed)),
-            15..=17 if self.stage.is_virtual() => Action::Pass(ttl / 2),
-            18 if self.stage.opened.handle.sweep.is_some() => Action::Sweep(usize::from(value)),
-            19 if self.stage.opened.reopen.is_some() => Action::Reopen,
+            15..=16 => Action::Call(id, Call::Retire { base }),
+            17..=19 if self.stage.is_virtual() => Action::Pass(ttl / 2),
+            20 if self.stage.opened.handle.sweep.is_some() => Action::Sweep(usize::from(value)),
+            21 if self.stage.opened.reopen.is_some() => Action::Reopen,
             _ => return None,
         })
     }

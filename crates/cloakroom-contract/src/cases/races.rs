@@ -3,7 +3,15 @@
 //! Every round starts its callers at a barrier, on several threads. There are up to a thousand rounds, fewer where the
 //! store is slow; what a round shows does not depend on how many there are.
 
-pub(crate) use super::linear::histories_are_linearizable;
+pub(crate) use super::{
+    linear::histories_are_linearizable,
+    rotation_races::{
+        increments_before_a_rotation_all_count, of_many_retirers_one_wins,
+        of_two_rotations_one_wins, retire_against_end_leaves_it_destroyed,
+        retire_against_renew_leaves_nothing_live, retire_against_replace_loses_no_write,
+        rotation_against_replace_takes_the_write_along,
+    },
+};
 
 use std::{
     future::Future,
@@ -24,7 +32,7 @@ use crate::{
     probe::{HOUR, fresh_id, open, same_bytes},
 };
 
-const CALLERS: u8 = 6;
+pub(crate) const CALLERS: u8 = 6;
 
 /// Up to a thousand rounds or two seconds, and at least a few.
 pub(crate) fn rounds() -> impl Iterator<Item = usize> {
@@ -51,7 +59,7 @@ pub(crate) async fn together<T: Send + 'static>(
 }
 
 /// Runs both calls at once, the one or the other first by turns.
-async fn both<A, B>(
+pub(crate) async fn both<A, B>(
     round: usize,
     a: impl Future<Output = Step<A>> + Send + 'static,
     b: impl Future<Output = Step<B>> + Send + 'static,
@@ -77,7 +85,7 @@ where
     Ok((finished(a).await?, finished(b).await?))
 }
 
-async fn yields(turns: usize) {
+pub(crate) async fn yields(turns: usize) {
     for _ in 0..turns {
         tokio::task::yield_now().await;
     }
@@ -180,7 +188,7 @@ pub(crate) async fn increments_by_replace_all_count(factory: &dyn StoreFactory) 
     Ok(())
 }
 
-fn number(value: &[u8]) -> Step<u32> {
+pub(crate) fn number(value: &[u8]) -> Step<u32> {
     let bytes = value.try_into().map_err(|_| {
         Stop::failed("while it is counted up, the value is none that anybody wrote")
     })?;
@@ -269,66 +277,6 @@ pub(crate) async fn of_many_enders_one_finds_it_live(factory: &dyn StoreFactory)
         let answers = together(calls.collect()).await?;
         let winners = answers.iter().filter(|was_live| **was_live).count();
         ensure_eq!(winners, 1, "of many that end a session one finds it live");
-    }
-    Ok(())
-}
-
-/// express/session#923: two parallel sign-ins with one old session. One of them takes it over; the other learns that it
-/// was too late and removes what it made.
-pub(crate) async fn of_two_rotations_one_wins(factory: &dyn StoreFactory) -> Step {
-    let stage = open(factory).await?;
-    for round in rounds() {
-        let (old, left, right) = (fresh_id(), fresh_id(), fresh_id());
-        stage.probe.make(&old, &b"value"[..], HOUR).await?;
-        let rotate = |new: &cloakroom_core::SessionId| {
-            let (probe, old, new) = (stage.probe.clone(), old.clone(), new.clone());
-            async move {
-                probe.make(&new, &b"value"[..], HOUR).await?;
-                let won = probe.end(&old, EndReason::Rotated).await?;
-                if !won {
-                    probe.end(&new, EndReason::Destroyed).await?;
-                }
-                Ok(won)
-            }
-        };
-        let (a, b) = both(round, rotate(&left), rotate(&right)).await?;
-        ensure!(a != b, "of two rotations of one session one wins");
-        let (winner, loser) = if a { (&left, &right) } else { (&right, &left) };
-        let when = "after two rotations at once";
-        stage.probe.ended(&old, EndReason::Rotated, when).await?;
-        stage.probe.holds(winner, b"value", when).await?;
-        stage.probe.ended(loser, EndReason::Destroyed, when).await?;
-    }
-    Ok(())
-}
-
-/// Rule 5: a write to the old id is before the rotation or it is lost to it; the old id stays ended.
-pub(crate) async fn rotation_against_replace_leaves_the_old_id_ended(
-    factory: &dyn StoreFactory,
-) -> Step {
-    let stage = open(factory).await?;
-    for round in rounds() {
-        let (old, new) = (fresh_id(), fresh_id());
-        stage.probe.make(&old, &b"base"[..], HOUR).await?;
-        let (one, two) = (stage.probe.clone(), stage.probe.clone());
-        let (a, b, made) = (old.clone(), old.clone(), new.clone());
-        let (rotated, replaced) = both(
-            round,
-            async move {
-                one.make(&made, &b"base"[..], HOUR).await?;
-                one.end(&a, EndReason::Rotated).await
-            },
-            async move { two.replace(&b, &b"base"[..], &b"late"[..], HOUR).await },
-        )
-        .await?;
-        ensure!(rotated, "the rotation found no live session");
-        ensure!(
-            !matches!(replaced, Replaced::Changed(_)),
-            "replace says that others changed what nobody changed"
-        );
-        let when = "after rotation against replace";
-        stage.probe.ended(&old, EndReason::Rotated, when).await?;
-        stage.probe.holds(&new, b"base", when).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Sessions that end, and what is left of them.
 
-use cloakroom_core::{Created, EndReason, Loaded};
+use cloakroom_core::{Created, EndReason, Loaded, Retired};
 
 use crate::{
     StoreFactory,
@@ -8,7 +8,7 @@ use crate::{
     probe::{HOUR, fresh_id, open},
 };
 
-/// Rule 5: create the new, end the old. Where the new one is made first a crash in between loses nobody's login
+/// Rule 5: create the new, retire the old. Where the new one is made first a crash in between loses nobody's login
 /// (tower-sessions#260 deleted first).
 pub(crate) async fn the_old_id_ends_and_the_new_one_is_live(factory: &dyn StoreFactory) -> Step {
     let stage = open(factory).await?;
@@ -18,10 +18,8 @@ pub(crate) async fn the_old_id_ends_and_the_new_one_is_live(factory: &dyn StoreF
     let when = "between the two steps of a rotation";
     stage.probe.holds(&old, b"value", when).await?;
     stage.probe.holds(&new, b"value", when).await?;
-    ensure!(
-        stage.probe.end(&old, EndReason::Rotated).await?,
-        "the end of the old id found no live session"
-    );
+    let retired = stage.probe.retire(&old, &b"value"[..]).await?;
+    ensure_eq!(retired, Retired::Retired, "the end of the old id");
     let when = "after the rotation";
     stage.probe.ended(&old, EndReason::Rotated, when).await?;
     stage.probe.refuses(&old, b"value", when).await?;
@@ -37,10 +35,8 @@ pub(crate) async fn a_chain_of_rotations_ends_all_before(factory: &dyn StoreFact
     stage.probe.make(&chain[0], &b"value"[..], HOUR).await?;
     for pair in chain.windows(2) {
         stage.probe.make(&pair[1], &b"value"[..], HOUR).await?;
-        ensure!(
-            stage.probe.end(&pair[0], EndReason::Rotated).await?,
-            "the end of the old id found no live session"
-        );
+        let retired = stage.probe.retire(&pair[0], &b"value"[..]).await?;
+        ensure_eq!(retired, Retired::Retired, "the end of the old id");
     }
     let when = "after a chain of rotations";
     let (last, before) = (&chain[chain.len() - 1], &chain[..chain.len() - 1]);

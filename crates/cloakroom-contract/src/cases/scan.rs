@@ -57,13 +57,15 @@ pub(crate) async fn it_lists_exactly_the_live_sessions(factory: &dyn StoreFactor
     );
     let mut live = BTreeMap::new();
     for number in 0..SESSIONS {
-        let (id, gone, over) = (fresh_id(), fresh_id(), fresh_id());
+        let (id, gone, retired, over) = (fresh_id(), fresh_id(), fresh_id(), fresh_id());
         let value = Bytes::from(format!("\0value {number}\u{ff}"));
         stage.probe.make(&id, value.clone(), HOUR).await?;
         live.insert(id, value);
         if number % 5 == 0 {
             stage.probe.make(&gone, &b"gone"[..], HOUR).await?;
             stage.probe.end(&gone, EndReason::Destroyed).await?;
+            stage.probe.make(&retired, &b"gone"[..], HOUR).await?;
+            stage.probe.retire(&retired, &b"gone"[..]).await?;
             stage.probe.make(&over, &b"over"[..], stage.short()).await?;
         }
     }

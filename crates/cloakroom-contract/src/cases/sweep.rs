@@ -102,9 +102,12 @@ pub(crate) async fn it_is_bounded_and_comes_to_an_end(factory: &dyn StoreFactory
 pub(crate) async fn it_spares_tombstones_until_their_time(factory: &dyn StoreFactory) -> Step {
     let stage = open_with(factory, &[Capability::Sweep, Capability::VirtualTime]).await?;
     let sweeper = stage.sweeper()?;
-    let id = fresh_id();
-    stage.probe.make(&id, &b"value"[..], HOUR).await?;
+    let (id, retired) = (fresh_id(), fresh_id());
+    for id in [&id, &retired] {
+        stage.probe.make(id, &b"value"[..], HOUR).await?;
+    }
     stage.probe.end(&id, EndReason::Destroyed).await?;
+    stage.probe.retire(&retired, &b"value"[..]).await?;
     stage.pass(TOMBSTONE_TTL / 15 * 14).await;
     ensure_eq!(
         sweep(&*sweeper, 100).await?,
@@ -113,9 +116,15 @@ pub(crate) async fn it_spares_tombstones_until_their_time(factory: &dyn StoreFac
     );
     let when = "after a sweep while it should stand";
     stage.probe.ended(&id, EndReason::Destroyed, when).await?;
+    stage
+        .probe
+        .ended(&retired, EndReason::Rotated, when)
+        .await?;
     stage.pass(TOMBSTONE_TTL / 15).await;
     sweep(&*sweeper, 100).await?;
-    stage.probe.missing(&id, "after its time").await?;
+    for id in [&id, &retired] {
+        stage.probe.missing(id, "after its time").await?;
+    }
     ensure_eq!(
         sweep(&*sweeper, 100).await?,
         0,

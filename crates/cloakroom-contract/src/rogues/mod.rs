@@ -5,6 +5,7 @@
 //! a race, the rogue waits in the middle, so that the race is there every time.
 
 mod optional;
+mod retire;
 mod rules;
 mod store;
 
@@ -67,7 +68,8 @@ rogues! {
         "basic::replace_of_missing_is_gone_and_writes_nothing",
         "basic::replace_after_end_is_gone",
         "races::end_against_replace_leaves_nothing_live",
-        "races::rotation_against_replace_leaves_the_old_id_ended",
+        "races::retire_against_replace_loses_no_write",
+        "races::rotation_against_replace_takes_the_write_along",
         "model::random_sequences_agree_with_the_model",
     ];
     /// `replace` takes whatever base: the last writer wins.
@@ -82,7 +84,8 @@ rogues! {
         "races::of_many_replacers_one_wins",
         "races::increments_by_replace_all_count",
         "races::end_against_replace_leaves_nothing_live",
-        "races::rotation_against_replace_leaves_the_old_id_ended",
+        "races::retire_against_replace_loses_no_write",
+        "races::rotation_against_replace_takes_the_write_along",
         "races::histories_are_linearizable",
     ];
     /// `replace` writes the bytes first and the time to live then.
@@ -102,6 +105,7 @@ rogues! {
     /// `renew` reads the session and writes it with a new time: GET, then SETEX.
     RenewInTwoSteps => [
         "races::end_against_renew_leaves_nothing_live",
+        "races::retire_against_renew_leaves_nothing_live",
         "races::renew_against_replace_keeps_the_new_bytes",
     ];
     /// `renew` takes the session away and puts it back.
@@ -110,8 +114,6 @@ rogues! {
     EndLeavesNothing => [
         "basic::missing_is_missing",
         "basic::replace_after_end_is_gone",
-        "rotation::the_old_id_ends_and_the_new_one_is_live",
-        "rotation::a_chain_of_rotations_ends_all_before",
         "rotation::create_never_revives",
         "races::end_against_create_leaves_nothing_live",
     ];
@@ -124,10 +126,100 @@ rogues! {
     /// `end` looks first and writes then.
     EndInTwoSteps => [
         "races::of_many_enders_one_finds_it_live",
-        "races::of_two_rotations_one_wins",
+        "races::retire_against_end_leaves_it_destroyed",
     ];
     /// `end` deletes the session first and leaves the tombstone then.
     EndInPieces => ["cancel::a_dropped_end_is_before_or_after"];
+    /// `retire` is `end`, whatever the base and whether there is a session.
+    RetireIsEnd => [
+        "retire::of_missing_is_gone_and_leaves_nothing",
+        "retire::after_expiry_is_gone_and_leaves_nothing",
+        "retire::a_stale_base_is_answered_with_the_current_value",
+        "retire::it_ends_nothing_in_other_namespaces",
+        "model::random_sequences_agree_with_the_model",
+    ];
+    /// `retire` ends a live session by whatever base: what others wrote after it was read is lost with the old id.
+    RetireIgnoresBase => [
+        "retire::a_stale_base_is_answered_with_the_current_value",
+        "retire::every_byte_is_compared",
+        "races::retire_against_replace_loses_no_write",
+        "races::rotation_against_replace_takes_the_write_along",
+        "races::increments_before_a_rotation_all_count",
+        "model::random_sequences_agree_with_the_model",
+    ];
+    /// `retire` compares as a text column does: without case and outer blanks.
+    RetireComparesText => ["retire::every_byte_is_compared"];
+    /// `retire` compares the length and the first page of the bytes.
+    RetireComparesHead => ["retire::long_values_are_compared_to_the_end"];
+    /// `retire` compares with the bytes that this handle loaded last.
+    RetireComparesSeen => ["retire::it_is_seen_from_every_handle"];
+    /// `retire` takes a renewed session for a changed one: the version is the row's, not the bytes'.
+    RetireCountsRenewals => [
+        "retire::a_renewal_is_no_change",
+        "races::retire_against_renew_leaves_nothing_live",
+    ];
+    /// `retire` compares first and ends then: GET, then DEL.
+    RetireInTwoSteps => [
+        "races::of_many_retirers_one_wins",
+        "races::of_two_rotations_one_wins",
+        "races::retire_against_replace_loses_no_write",
+        "races::retire_against_end_leaves_it_destroyed",
+        "races::rotation_against_replace_takes_the_write_along",
+        "races::increments_before_a_rotation_all_count",
+        "races::histories_are_linearizable",
+    ];
+    /// `retire` deletes the session first and leaves the tombstone then.
+    RetireInPieces => ["cancel::a_dropped_retire_is_before_or_after"];
+    /// `retire` deletes and leaves no tombstone.
+    RetireLeavesNothing => [
+        "retire::the_right_base_ends_it_as_rotated",
+        "retire::nothing_brings_it_back",
+        "rotation::the_old_id_ends_and_the_new_one_is_live",
+        "rotation::a_chain_of_rotations_ends_all_before",
+        "sweep::it_spares_tombstones_until_their_time",
+        "durability::tombstones_survive",
+    ];
+    /// `retire` leaves the tombstone of a sign-out: the rotating tab's other requests are told that they are anonymous.
+    RetireSaysDestroyed => [
+        "retire::the_right_base_ends_it_as_rotated",
+        "rotation::the_old_id_ends_and_the_new_one_is_live",
+        "model::random_sequences_agree_with_the_model",
+    ];
+    /// `retire` after a sign-out makes it look like a rotation.
+    RetireDowngrades => [
+        "retire::after_end_is_gone_and_keeps_the_reason",
+        "races::retire_against_end_leaves_it_destroyed",
+        "model::random_sequences_agree_with_the_model",
+    ];
+    /// `retire` of an ended session gives the tombstone a new time.
+    RetireRestartsTombstone => ["retire::after_end_leaves_the_tombstones_time_alone"];
+    /// `retire` leaves a mark for `load` alone; the session is there for everything else.
+    RetireIsSoft => [
+        "retire::nothing_brings_it_back",
+        "rotation::the_old_id_ends_and_the_new_one_is_live",
+        "scan::it_lists_exactly_the_live_sessions",
+    ];
+    /// `retire` finds an expired session that was not swept yet.
+    RetireCountsExpired => ["retire::after_expiry_is_gone_and_leaves_nothing"];
+    /// `retire` answers a stale base with what this handle loaded last.
+    RetireAnswersStale => ["retire::a_stale_base_is_answered_with_the_current_value"];
+    /// `retire` renews although it refuses.
+    RefusedRetireRenews => ["retire::a_refused_retire_leaves_the_time_alone"];
+    /// The tombstone of `retire` inherits the session's time to live.
+    RetireTombstoneInheritsTime => [
+        "retire::its_tombstone_outlives_the_session",
+        "retire::its_tombstone_stands_for_its_time_and_no_longer",
+    ];
+    /// The tombstone of `retire` stands for ever.
+    RetireTombstoneStays => ["retire::its_tombstone_stands_for_its_time_and_no_longer"];
+    /// `retire` ends the session of this id in every namespace.
+    RetireInAllNamespaces => ["retire::it_ends_nothing_in_other_namespaces"];
+    /// In an outage `retire` says that the session is gone: the new session is thrown away with the sign-in.
+    RetireOutageIsGone => ["faults::an_outage_is_an_error_and_never_an_answer"];
+    /// What cannot be written is gone to `retire`.
+    RetireReadOnlyIsGone => ["faults::reading_works_where_writing_does_not"];
+    /// Retired sessions are back when the store is opened again.
+    RetireIsNotWritten => ["durability::tombstones_survive"];
     /// The tombstone inherits the session's time to live.
     TombstoneInheritsTime => [
         "expiry::a_tombstone_stands_longer_than_the_session_would_have_lived",

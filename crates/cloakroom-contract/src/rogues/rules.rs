@@ -17,17 +17,16 @@ pub(super) fn unswept(entries: &Entries, id: &SessionId) -> Loaded {
     current(entries.get(id), LONG_AGO)
 }
 
-/// Whether a rogue takes `base` for the stored bytes.
+/// Bytes as a text column compares them: without case and outer blanks.
+pub(super) fn as_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_ascii_lowercase()
+}
+
+/// Whether a rogue's `replace` takes `base` for the stored bytes.
 pub(super) fn takes(rogue: Rogue, stored: &[u8], base: &[u8]) -> bool {
-    let text = |bytes: &[u8]| {
-        String::from_utf8_lossy(bytes)
-            .trim()
-            .to_ascii_lowercase()
-            .into_bytes()
-    };
     match rogue {
         Rogue::ReplaceIgnoresBase => true,
-        Rogue::ReplaceComparesText => text(stored) == text(base),
+        Rogue::ReplaceComparesText => as_text(stored) == as_text(base),
         _ => stored == base,
     }
 }

@@ -1,4 +1,4 @@
-//! The five calls, each with the bugs that it can have.
+//! The calls, each with the bugs that it can have; those of `retire` stand in a file of their own.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::reference::{Entry, ReferenceStore, current, session};
 
-const HOUR: Duration = Duration::from_secs(60 * 60);
+pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The reference store with one bug.
 pub struct RogueStore {
@@ -32,11 +32,11 @@ pub struct RogueStore {
     /// The prefix of joined keys.
     prefix: String,
     /// What this handle loaded last.
-    seen: Mutex<HashMap<SessionId, Loaded>>,
-    /// What waits under tombstones.
-    hidden: Mutex<HashMap<SessionId, Entry>>,
-    /// Times to live as they were given.
-    given: Mutex<HashMap<SessionId, Duration>>,
+    pub(super) seen: Mutex<HashMap<SessionId, Loaded>>,
+    /// What waits under tombstones, or the marks that are to stand for some.
+    pub(super) hidden: Mutex<HashMap<SessionId, Entry>>,
+    /// Times to live as `create` was given them.
+    pub(super) given: Mutex<HashMap<SessionId, Duration>>,
     broken: AtomicBool,
 }
 
@@ -46,12 +46,12 @@ impl fmt::Debug for RogueStore {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Long enough for every other caller of a race to come as far.
-async fn meanwhile() {
+pub(super) async fn meanwhile() {
     tokio::time::sleep(Duration::from_millis(3)).await;
 }
 
@@ -86,6 +86,7 @@ impl RogueStore {
             Rogue::ReopenLosesTombstones => self.inner.meddle(|entries, _| {
                 entries.retain(|_, entry| matches!(entry, Entry::Session { .. }));
             }),
+            Rogue::RetireIsNotWritten => self.unretire(),
             _ => {}
         }
     }
@@ -152,7 +153,7 @@ impl RogueStore {
         }
     }
 
-    async fn read(&self, id: &SessionId) -> Result<Loaded, Error> {
+    pub(super) async fn read(&self, id: &SessionId) -> Result<Loaded, Error> {
         match self.rogue {
             Rogue::LoadConsumes => {
                 let taken = |entries: &mut Entries, now| current(entries.remove(id).as_ref(), now);
@@ -183,6 +184,13 @@ impl RogueStore {
                 let risen = |entries: &mut Entries, _| entries.insert(id.clone(), entry);
                 self.inner.step(true, risen).await?;
                 self.inner.load(id).await
+            }
+            Rogue::RetireIsSoft => {
+                let marked = lock(&self.hidden).get(id).cloned();
+                match current(marked.as_ref(), self.inner.clock.now()) {
+                    Loaded::Missing => self.inner.load(id).await,
+                    marked => Ok(marked),
+                }
             }
             Rogue::RemainingStandsStill => {
                 let mut found = self.inner.load(id).await?;
@@ -444,7 +452,7 @@ impl Store for RogueStore {
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
-        let retired = self.inner.retire(&self.key(id), base).await;
+        let retired = self.pull(&self.key(id), base).await;
         self.heard(retired, Retired::Gone)
     }
 }

@@ -168,7 +168,9 @@ impl SessionLayerBuilder {
         self
     }
 
-    /// How long each call to the store may take before it counts as failed. Default: 500 ms.
+    /// How long each call to the store may take before it counts as failed. A request makes one to load and one to
+    /// commit; where others change the same session at the same time, a commit makes more, and may wait for its turn for
+    /// five times as long. Default: 500 ms.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

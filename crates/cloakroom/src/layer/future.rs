@@ -7,21 +7,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use cloakroom_core::{Error, plan::CookieOp};
+use cloakroom_core::Error;
 use futures_util::future::BoxFuture;
-use http::{Request, Response, header::SET_COOKIE};
+use http::{Extensions, Request, Response, header::SET_COOKIE};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::{
     commit::{Failure, Stake},
+    handle::Closed,
     layer::{body::SessionBody, headers},
     outage::OutagePolicy,
     slot::SessionSlot,
 };
 
 type Opening = BoxFuture<'static, Result<(), Error>>;
-type Committing = BoxFuture<'static, Result<CookieOp, Failure>>;
+type Committing = BoxFuture<'static, Closed>;
 
 pin_project! {
     /// The future of [`SessionService`](super::SessionService).
@@ -42,7 +43,11 @@ pin_project! {
         S: Service<Request<ReqBody>>,
     {
         fn drop(this: Pin<&mut Self>) {
-            let StateProjection::Committing { commit, .. } = this.project().state.project() else {
+            let this = this.project();
+            let StateProjection::Committing { commit, .. } = this.state.project() else {
+                if let Some(slot) = this.slot {
+                    slot.leave();
+                }
                 return;
             };
             if let (Some(commit), Ok(runtime)) =
@@ -100,7 +105,7 @@ where
                     let opened = ready!(open.as_mut().poll(cx));
                     if let (Err(error), Some(slot)) = (opened, this.slot.as_ref()) {
                         *call = None;
-                        return Poll::Ready(Ok(refuse(slot, &error)));
+                        return Poll::Ready(Ok(refuse(slot, &error, &mut Extensions::new())));
                     }
                     let Some((mut service, request)) = call.take() else {
                         // Polled after it was ready: the contract of Future is broken already.
@@ -111,11 +116,16 @@ where
                 }
                 StateProjection::Inner { future } => {
                     let response = ready!(future.poll(cx))?;
-                    let Some(slot) = this.slot.as_ref().filter(|slot| slot.was_read()) else {
+                    let Some(slot) = this.slot.as_ref() else {
                         return Poll::Ready(Ok(response.map(SessionBody::inner)));
                     };
+                    if !slot.was_read() {
+                        slot.leave();
+                        return Poll::Ready(Ok(response.map(SessionBody::inner)));
+                    }
                     let Some(session) = slot.opened().cloned() else {
                         // The store could not be asked and the handler has answered that.
+                        slot.leave();
                         let mut response = response.map(SessionBody::inner);
                         headers::vary(response.headers_mut());
                         return Poll::Ready(Ok(response));
@@ -144,26 +154,27 @@ where
 /// The handler's response with what the commit adds, or ours if it failed.
 fn finish<B>(
     slot: &SessionSlot,
-    committed: Result<CookieOp, Failure>,
+    Closed { cookie, failure }: Closed,
     response: Response<B>,
 ) -> Response<SessionBody<B>> {
     let config = slot.config();
-    let cookie = match committed {
-        Ok(cookie) => cookie,
-        Err(failure) if must_fail(&failure, config.outage) => {
+    let mut response = match failure {
+        Some(failure) if must_fail(&failure, config.outage) => {
             tracing::error!(error = %failure.error, "a session could not be saved");
-            return refuse(slot, &failure.error);
+            let (mut parts, _) = response.into_parts();
+            refuse(slot, &failure.error, &mut parts.extensions)
         }
-        Err(failure) => {
+        Some(failure) => {
             tracing::warn!(error = %failure.error, "a session's upkeep failed");
-            CookieOp::Keep
+            response.map(SessionBody::inner)
         }
+        None => response.map(SessionBody::inner),
     };
-    let mut response = response.map(SessionBody::inner);
-    let added = headers::apply(response.headers_mut(), &cookie, config, slot.is_secure());
+    // With a failed commit too: what was committed by hand before has happened, and a new id is known to nobody else.
+    let added = headers::apply(&mut response, &cookie, config, slot.is_secure());
     if let Err(error) = added {
         tracing::error!(%error, "a session's cookie could not be written");
-        return refuse(slot, &error);
+        return refuse(slot, &error, response.extensions_mut());
     }
     headers::vary(response.headers_mut());
     response
@@ -178,10 +189,16 @@ fn must_fail(failure: &Failure, policy: OutagePolicy) -> bool {
     }
 }
 
-/// Our own response, without any cookie of ours.
-fn refuse<B>(slot: &SessionSlot, error: &Error) -> Response<SessionBody<B>> {
+/// Our own response in place of one with these extensions. Of its cookies, those of nested session layers stay: they have
+/// committed already.
+fn refuse<B>(
+    slot: &SessionSlot,
+    error: &Error,
+    replaced: &mut Extensions,
+) -> Response<SessionBody<B>> {
     let mut response = slot.config().renderer.render(error).map(SessionBody::own);
     response.headers_mut().remove(SET_COOKIE);
+    headers::keep_nested(&mut response, replaced);
     headers::vary(response.headers_mut());
     response
 }

@@ -2,15 +2,29 @@
 
 use cloakroom_core::{Error, ErrorKind, plan::CookieOp, ticket};
 use http::{
-    HeaderMap, HeaderValue,
+    Extensions, HeaderMap, HeaderValue, Response,
     header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
 use crate::config::Config;
 
+/// The cookies that session layers have put into a response, for a layer outside of them that replaces it.
+#[derive(Clone, Default)]
+struct Committed(Vec<HeaderValue>);
+
+/// Takes over the cookies of nested session layers from the extensions of a response that is replaced.
+pub(super) fn keep_nested<B>(response: &mut Response<B>, replaced: &mut Extensions) {
+    if let Some(committed) = replaced.remove::<Committed>() {
+        for header in &committed.0 {
+            response.headers_mut().append(SET_COOKIE, header.clone());
+        }
+        response.extensions_mut().insert(committed);
+    }
+}
+
 /// Sets or removes the cookie, and keeps a response that does so out of caches.
-pub(super) fn apply(
-    headers: &mut HeaderMap,
+pub(super) fn apply<B>(
+    response: &mut Response<B>,
     cookie: &CookieOp,
     config: &Config,
     secure: bool,
@@ -30,6 +44,10 @@ pub(super) fn apply(
         )
     })?;
     header.set_sensitive(true);
+    let committed = response.extensions_mut();
+    let Committed(committed) = committed.get_or_insert_default();
+    committed.push(header.clone());
+    let headers = response.headers_mut();
     headers.append(SET_COOKIE, header);
     if !is_no_store(headers) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

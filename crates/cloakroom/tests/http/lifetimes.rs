@@ -122,6 +122,20 @@ async fn r14_r15_a_busy_session_ends_with_its_absolute_lifetime() {
     assert_eq!(stage.get("/read").await, "");
 }
 
+/// A Node peer knows nothing of the absolute lifetime: its touch gives the key more time than is left.
+#[tokio::test]
+async fn r14_a_peer_that_renews_for_longer_does_not_lengthen_the_absolute_lifetime() {
+    let stage =
+        Stage::new(|layer| layer.lifetime(Lifetime::idle(SECOND * 60).absolute(SECOND * 100)));
+    stage.client.get("/write").await;
+    let id = SessionId::parse(&stage.client.id("connect.sid").unwrap()).unwrap();
+    assert!(stage.memory.renew(&id, SECOND * 600).await.unwrap());
+    stage.pass(SECOND * 99).await;
+    assert_eq!(stage.get("/poll").await, "1");
+    stage.pass(SECOND).await;
+    assert_eq!(stage.get("/read").await, "");
+}
+
 /// R17; es#291, bayanat#343.
 #[tokio::test]
 async fn r17_a_page_that_only_polls_lets_its_visitor_be_signed_out() {

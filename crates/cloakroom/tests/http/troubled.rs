@@ -31,6 +31,8 @@ pub struct Trouble {
     pub silent: Vec<&'static str>,
     /// These operations take `delay` before they are carried out.
     pub slow: Vec<&'static str>,
+    /// These operations are carried out and answer `delay` later.
+    pub late: Vec<&'static str>,
     pub delay: Duration,
     /// The next call of this operation is carried out and answered as if the connection had broken.
     pub loses: Option<&'static str>,
@@ -97,7 +99,11 @@ impl Troubled {
         Ok(())
     }
 
-    fn after<T>(&self, operation: &'static str, answer: T) -> Result<T, Error> {
+    async fn after<T>(&self, operation: &'static str, answer: T) -> Result<T, Error> {
+        let trouble = self.0.trouble.lock().unwrap().clone();
+        if trouble.late.contains(&operation) {
+            tokio::time::sleep(trouble.delay).await;
+        }
         let mut trouble = self.0.trouble.lock().unwrap();
         if trouble.loses == Some(operation) {
             trouble.loses = None;
@@ -121,6 +127,7 @@ impl Store for Troubled {
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.before("create").await?;
         self.after("create", self.0.store.create(id, value, ttl).await?)
+            .await
     }
 
     async fn replace(
@@ -132,20 +139,23 @@ impl Store for Troubled {
     ) -> Result<Replaced, Error> {
         self.before("replace").await?;
         self.after("replace", self.0.store.replace(id, base, value, ttl).await?)
+            .await
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         self.before("renew").await?;
         self.after("renew", self.0.store.renew(id, ttl).await?)
+            .await
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         self.before("end").await?;
-        self.after("end", self.0.store.end(id, reason).await?)
+        self.after("end", self.0.store.end(id, reason).await?).await
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
         self.before("retire").await?;
         self.after("retire", self.0.store.retire(id, base).await?)
+            .await
     }
 }
