@@ -237,7 +237,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Type`] if the stored value is not a `T`.
+    /// [`ErrorKind::Type`](crate::ErrorKind::Type) if the stored value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let value = self.record.get(name);
         value.map(|raw| read(name, raw)).transpose()

@@ -52,7 +52,11 @@ fn r08_what_others_commit_meanwhile_ends_with_the_old_session() {
     view.regenerate(&policy, &attributes()).unwrap();
     view.insert("after", &2, &policy).unwrap();
     let theirs = cloakroom_core::Stored {
-        value: bytes(&stored(Some(60), NOW, r#","cart":2,"more":3"#)),
+        value: bytes(&stored(
+            Some(60),
+            NOW,
+            r#","cart":2,"more":3,"__ck":{"owner":"ada","signedIn":1}"#,
+        )),
         remaining: Some(secs(60)),
     };
     rebase(&mut view, theirs, &policy, &Resolver::ours()).unwrap();
