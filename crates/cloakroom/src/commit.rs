@@ -255,21 +255,58 @@ async fn step(
             renew_beside(config, id, ttl);
             Ok(Step::Done(Outcome::unchanged(cookie)))
         }
-        StoreOp::End { id } => {
-            let ended = timed(config, "end", config.store.end(&id, EndReason::Destroyed)).await;
-            observe::commit("end", if ended.is_ok() { "done" } else { "error" });
-            ended?;
-            Ok(Step::Done(Outcome {
-                cookie,
-                fate: Fate::Ended,
-            }))
-        }
+        StoreOp::End { id } => end(config, &id, cookie).await,
         StoreOp::Create(write) => create(config, view, write, cookie).await,
         StoreOp::Replace(write) => replace(config, view, write, cookie).await,
         StoreOp::Rotate { write, old, grant } => {
             rotate(config, view, write, &old, grant, cookie).await
         }
     }
+}
+
+/// Ends the session, and says so only if it is true: one that was rotated meanwhile lives on under an id that only its
+/// browser knows by now. The browser has it with the next request.
+async fn end(config: &Config, id: &SessionId, cookie: CookieOp) -> Result<Step, Error> {
+    let ended = end_unless_rotated(config, id).await;
+    observe::commit(
+        "end",
+        match &ended {
+            Ok(true) => "done",
+            Ok(false) => "gone",
+            Err(_) => "error",
+        },
+    );
+    if ended? {
+        return Ok(Step::Done(Outcome {
+            cookie,
+            fate: Fate::Ended,
+        }));
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "another request has given the session a new id meanwhile; that one was not ended. Sign out again",
+    ))
+}
+
+/// Whether the session has ended for good. A plain `end` would write over the tombstone that tells of a rotation, so the
+/// session is retired by comparison first; what its tombstone says then is our own word, and becomes the last one.
+async fn end_unless_rotated(config: &Config, id: &SessionId) -> Result<bool, Error> {
+    for _ in 0..=TRIES {
+        match timed(config, "load", config.store.load(id)).await? {
+            Loaded::Ended(EndReason::Rotated) => return Ok(false),
+            Loaded::Live(stored) => {
+                let retire = config.store.retire(id, &stored.value);
+                if timed(config, "retire", retire).await? != Retired::Retired {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        timed(config, "end", config.store.end(id, EndReason::Destroyed)).await?;
+        return Ok(true);
+    }
+    // Others keep changing it; whatever they do, it ends here.
+    timed(config, "end", config.store.end(id, EndReason::Destroyed)).await
 }
 
 async fn create(

@@ -273,7 +273,9 @@ impl Session {
         self.change(|view| view.sign_in(owner, &config.policy, now))
     }
 
-    /// Signs out: ends the session and clears the cookie. No request that is under way can bring the session back.
+    /// Signs out: ends the session and clears the cookie. No request that is under way can bring the session back. If
+    /// another request has given the session a new id meanwhile, the commit is a conflict and the response 503: signing
+    /// out again, with the new cookie, ends it.
     ///
     /// # Errors
     ///

@@ -322,6 +322,37 @@ async fn r10_r22_destroy_ends_the_session_and_removes_the_cookie_with_its_attrib
     assert_eq!((answer.body.as_str(), answer.set_cookie()), ("", None));
 }
 
+/// R10: a sign-out that would end a dead id alone is no success; with the new cookie it is one.
+#[tokio::test]
+async fn r10_a_sign_out_that_a_rotation_has_overtaken_says_so() {
+    let (client, store) = client();
+    client.get("/write").await;
+    // The sign-out has loaded the session, and ends it after the rotation.
+    store.slow(&["retire"], Duration::from_millis(40));
+    let rotating = client.copy();
+    let sign_out = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        client.get("/destroy").await
+    };
+    let (rotated, signed_out) = tokio::join!(rotating.get("/rotate"), sign_out);
+    assert_eq!(rotated.status, StatusCode::OK);
+    assert_eq!(signed_out.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(signed_out.set_cookie(), None, "the new cookie stays");
+    store.heal();
+    assert_eq!(rotating.get("/read").await.body, "1");
+    assert_eq!(rotating.get("/destroy").await.status, StatusCode::OK);
+    assert_eq!(rotating.copy().get("/read").await.body, "");
+    // Two clicks on "sign out" are both true.
+    client.get("/write").await;
+    store.slow(&["end"], Duration::from_millis(20));
+    let (one, two) = (client.copy(), client.copy());
+    let (a, b) = tokio::join!(one.get("/destroy"), async {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        two.get("/destroy").await
+    });
+    assert_eq!((a.status, b.status), (StatusCode::OK, StatusCode::OK));
+}
+
 /// R17; es#291, bayanat#343, sebt-portal#267.
 #[tokio::test]
 async fn r17_a_silent_poll_neither_renews_nor_sends_the_cookie() {
