@@ -185,9 +185,12 @@ impl Link {
     pub(crate) async fn first(&self) -> Result<(), Fault> {
         self.keep();
         let mut state = self.shared.state.subscribe();
-        let outcome = state
-            .wait_for(|state| !matches!(state, State::Connecting))
-            .await;
+        // One attempt sets a state; a connection that is lost at once may set it back before it is seen.
+        let deadline = Instant::now() + self.shared.target.connect_timeout * 2 + RETRY;
+        let settled = state.wait_for(|state| !matches!(state, State::Connecting));
+        let Ok(outcome) = timeout_at(deadline, settled).await else {
+            return Err(Fault::Lost);
+        };
         match outcome.as_deref() {
             Ok(State::Up(_)) => Ok(()),
             Ok(State::Down(fault)) => Err((**fault).clone()),
