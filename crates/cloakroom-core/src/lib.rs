@@ -16,6 +16,7 @@
 //! - [`plan`]: from view, policy and time to a store operation and a cookie operation.
 //! - [`merge`]: the three-way merge when another request committed first.
 //! - [`store`]: the law that every store keeps.
+//! - [`owner_index`]: the law of stores that know whose a session is, and can end an owner's sessions.
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
@@ -25,6 +26,7 @@ pub mod id;
 pub mod json;
 pub mod keyring;
 pub mod merge;
+pub mod owner_index;
 pub mod plan;
 pub mod policy;
 pub mod record;
@@ -37,6 +39,7 @@ pub use cookie::{CookieOptions, Priority, SameSite, Secure};
 pub use error::{Error, ErrorKind};
 pub use id::SessionId;
 pub use keyring::Secrets;
+pub use owner_index::OwnerIndex;
 pub use policy::{Lifetime, Policy, Unset};
 pub use store::{Created, EndReason, Loaded, Replaced, Retired, Store, Stored};
 pub use time::{Clock, Timestamp};
