@@ -23,8 +23,8 @@ use crate::{
 /// How many claims are read, released or named at once: the server serves nobody else meanwhile.
 const STRIDE: usize = 1000;
 
-/// `owned` and `release` are one round trip for each thousand claims. `claim` names a thousand at most, the oldest; the next
-/// claim names those that are left.
+/// `owned` and `release` are one round trip for each thousand claims; a release of more that fails or is dropped may have
+/// taken some of them away. `claim` names a thousand at most, the oldest; the next claim names those that are left.
 #[async_trait]
 impl OwnerIndex for RedisStore {
     async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
@@ -118,7 +118,7 @@ impl Inner {
     /// From one claim's time to the next: what is released meanwhile moves no other claim out of sight.
     async fn owned(&self, owner: &str) -> Result<Claims, Fault> {
         let key = self.keys.claims(owner);
-        let (mut claims, mut after, mut now) = (Vec::new(), "-inf".to_owned(), None);
+        let (mut claims, mut after, mut first) = (Vec::new(), "-inf".to_owned(), None);
         loop {
             let mut page = Pipeline::with_capacity(2);
             page.cmd("TIME").cmd("ZRANGE").arg(&key);
@@ -127,26 +127,26 @@ impl Inner {
             let answers = self.twice(&self.link.call()?, &page).await?;
             let [time, page] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
             let time = clock(time)?;
-            let now = *now.get_or_insert(time);
+            let now = *first.get_or_insert(time);
             let items = match page {
                 Value::Array(items) => items,
                 other => return Err(unexpected(other)),
             };
-            let count = items.len() / 2;
-            let mut items = items.into_iter();
+            let full = items.len() / 2 >= STRIDE;
+            let (mut items, mut last) = (items.into_iter(), now);
             while let (Some(id), Some(at)) = (items.next(), items.next()) {
-                let at = score(at)?;
-                after = format!("({}", at.as_millis());
-                claims.extend(session(id)?.map(|id| Claim { id, at }));
+                last = score(at)?;
+                claims.extend(session(id)?.map(|id| Claim { id, at: last }));
             }
-            if count < STRIDE {
-                let newest = claims.last().map_or(now, |claim| claim.at);
+            if !full {
                 // Times that were given within one millisecond may run ahead of the clock.
+                let newest = claims.last().map_or(now, |claim| claim.at);
                 return Ok(Claims {
                     now: now.max(newest),
                     claims,
                 });
             }
+            after = format!("({}", last.as_millis());
         }
     }
 

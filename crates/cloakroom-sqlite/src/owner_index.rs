@@ -14,8 +14,9 @@ use crate::{
     store::{STRIDE, SqliteStore},
 };
 
-/// `owned` and `release` take a thousand claims at a time and let others go on in between. `claim` names a thousand at most,
-/// the oldest; the next claim names those that are left.
+/// `owned` and `release` take a thousand claims at a time and let others go on in between; a release of more that fails or is
+/// dropped may have taken some of them away. `claim` names a thousand at most, the oldest; the next claim names those
+/// that are left.
 #[async_trait]
 impl OwnerIndex for SqliteStore {
     async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
