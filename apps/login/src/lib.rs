@@ -5,6 +5,8 @@
 
 mod assets;
 pub mod config;
+mod device;
+mod form;
 mod guard;
 mod request_log;
 mod routes;

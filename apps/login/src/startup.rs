@@ -19,7 +19,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use cloakroom::{
-    Lifetime, MemoryStore, Secrets, Secure, SessionLayer, Store, redis::RedisStore,
+    Lifetime, MemoryStore, OwnerIndex, Secrets, Secure, SessionLayer, Store, redis::RedisStore,
     sqlite::SqliteStore,
 };
 use tokio::{net::TcpListener, sync::oneshot};
@@ -33,7 +33,7 @@ use crate::{
         error::{self, PageError},
     },
     secret::{self, SecretError},
-    security_headers,
+    security_headers, user_name,
 };
 
 /// How long requests in flight may take once the application is told to stop: shorter than the ten seconds that
@@ -132,13 +132,7 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
 
 /// Connects, and waits a while for a server that is about to come up: in containers, both start at once.
 async fn connect(server: &RedisServer, prefix: &str) -> Result<RedisStore, StartupError> {
-    let builder = || {
-        match server {
-            RedisServer::Url(url) => RedisStore::builder(url),
-            RedisServer::Host(host, port) => RedisStore::builder((host, *port)),
-        }
-        .prefix(prefix)
-    };
+    let builder = || server.builder().prefix(prefix);
     let start = Instant::now();
     let mut told = false;
     loop {
@@ -163,7 +157,7 @@ async fn connect(server: &RedisServer, prefix: &str) -> Result<RedisStore, Start
 /// As [`build`].
 pub async fn build_with_store(
     config: Config,
-    store: impl Store,
+    store: impl OwnerIndex,
 ) -> Result<Application, StartupError> {
     let bound = bind(config.address).await?;
     assemble(config, bound, store, None, Vec::new())
@@ -172,13 +166,16 @@ pub async fn build_with_store(
 fn assemble(
     config: Config,
     (listener, address): (TcpListener, SocketAddr),
-    store: impl Store,
+    store: impl OwnerIndex,
     sqlite: Option<SqliteStore>,
     mut notices: Vec<String>,
 ) -> Result<Application, StartupError> {
     let secrets = secrets(&config, &mut notices)?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let index: Arc<dyn OwnerIndex> = Arc::new(store);
+    let store: Arc<dyn Store> = index.clone();
     let sessions = SessionLayer::express(Arc::clone(&store), secrets)
+        .owners(index)
+        .owner_from(user_name::owner)
         .secure(secure_for(&config))
         .cookie_name(&config.cookie_name)
         .lifetime(Lifetime::idle(config.max_age))

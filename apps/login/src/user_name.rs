@@ -4,15 +4,15 @@
 //! A Node service may share the session, so the stored name can be any JSON: what a browser sends us is a string or
 //! an array of strings, and anything else is shown as JavaScript would turn it into text.
 
-use cloakroom::Session;
+use cloakroom::{OwnerProbe, Session, core::owner_index::MAX_OWNER_LEN};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// The top-level name in the session.
 pub(crate) const KEY: &str = "userName";
 
-/// The longest user name, all entries of an array together, in bytes of UTF-8.
-pub(crate) const MAX_BYTES: usize = 1024;
+/// The longest user name as text, in bytes of UTF-8: as long as an owner of sessions may be.
+pub(crate) const MAX_BYTES: usize = MAX_OWNER_LEN;
 
 /// The most entries of an array; `qs`, which reads forms for express, stops there as well.
 pub(crate) const MAX_ENTRIES: usize = 20;
@@ -30,6 +30,13 @@ pub(crate) fn of(session: &Session) -> Option<String> {
         // in all the same, and must be able to log out.
         Err(_) => Some(char::REPLACEMENT_CHARACTER.to_string()),
     }
+}
+
+/// Whose a stored session is, by the same name: a Node service that shares the sessions signs in and out by it.
+#[must_use]
+pub(crate) fn owner(session: &OwnerProbe<'_>) -> Option<String> {
+    let name = session.get::<Value>(KEY).filter(is_truthy)?;
+    Some(to_text(&name))
 }
 
 /// Finds `userName` in a query string or form body: `userName=a` is a string; `userName[]=a`, `userName[0]=a` or a
@@ -55,7 +62,9 @@ pub(crate) fn from_form(form: &str) -> Result<Option<Value>, TooLong> {
             return Err(TooLong);
         }
     }
-    if entries.iter().map(String::len).sum::<usize>() > MAX_BYTES {
+    // As the text that an array becomes: with a comma between two entries.
+    let commas = entries.len().saturating_sub(1);
+    if commas + entries.iter().map(String::len).sum::<usize>() > MAX_BYTES {
         return Err(TooLong);
     }
     if entries.iter().all(String::is_empty) {

@@ -11,6 +11,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
+use crate::device::Device;
+
 /// The page of who is logged in.
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -53,6 +55,14 @@ impl TimeLeft {
 #[derive(Template)]
 #[template(path = "login.html")]
 pub(crate) struct LoginPage;
+
+/// Where a visitor is logged in.
+#[derive(Template)]
+#[template(path = "devices.html")]
+pub(crate) struct DevicesPage {
+    /// In the order in which they are shown.
+    pub(crate) devices: Vec<Device>,
+}
 
 /// What went wrong.
 #[derive(Template)]

@@ -35,6 +35,8 @@ pub(crate) enum PageError {
     BodyUnreadable,
     /// The body is not a form.
     NotAForm,
+    /// The form does not name a session.
+    NoSuchSession,
     /// The store cannot be reached; with details for developers.
     Unavailable(String),
     /// Our own fault; with details for developers.
@@ -46,7 +48,9 @@ impl PageError {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::OtherSite => StatusCode::FORBIDDEN,
-            Self::NameTooLong | Self::BodyUnreadable => StatusCode::BAD_REQUEST,
+            Self::NameTooLong | Self::BodyUnreadable | Self::NoSuchSession => {
+                StatusCode::BAD_REQUEST
+            }
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,6 +70,9 @@ impl PageError {
             Self::BodyUnreadable => "The form did not arrive in full; send it again.",
             Self::NotAForm => {
                 "This address takes forms, sent as application/x-www-form-urlencoded."
+            }
+            Self::NoSuchSession => {
+                "The form does not say which session to end; use the buttons of the page."
             }
             Self::Unavailable(_) => {
                 "The session store cannot be reached at present. You are still logged in if you were; try again in \

@@ -1,6 +1,7 @@
-//! The article's routes, each in its own file.
+//! The article's routes, each in its own file, and beside them the page of the devices.
 
 pub(crate) mod delete_session;
+pub(crate) mod devices;
 pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod index;
@@ -9,7 +10,7 @@ pub(crate) mod save_session;
 
 use axum::{
     Router,
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 
 use crate::{assets, startup::AppState};
@@ -30,6 +31,10 @@ pub(crate) fn router() -> Router<AppState> {
         .route("/save-session/", save())
         .route("/delete-session", delete())
         .route("/delete-session/", delete())
+        .route("/devices", get(devices::show))
+        .route("/devices/", get(devices::show))
+        .route("/devices/end", post(devices::end))
+        .route("/devices/end-others", post(devices::end_others))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .merge(assets::routes())

@@ -242,6 +242,51 @@ async fn markup_in_a_name_is_text() {
 }
 
 #[tokio::test]
+async fn r30_r31_the_devices_are_listed_and_ended_one_by_one_and_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]);
+    let phone = Wishes {
+        phone: true,
+        ..Wishes::default()
+    };
+    with_browser(Wishes::default(), async move |desk| {
+        with_browser(phone, async move |on_phone| {
+            log_in(&desk, &running, HANAKO).await;
+            log_in(&on_phone, &running, HANAKO).await;
+            press(&desk, "#session .back a").await;
+            wait_for(&desk, "#devices li.current").await;
+            assert_eq!(path(&desk).await, "/devices");
+            let items = "return document.querySelectorAll('#devices li').length";
+            assert_eq!(script(&desk, items).await, 2);
+            let first = text(&desk, "#devices li.current").await;
+            assert!(first.contains("this browser") && first.contains("127.0.0.1"));
+            assert!(first.contains("Chrome on Linux"), "{first}");
+
+            press(&desk, "#devices li:not(.current) button").await;
+            wait_for(&desk, "#devices .stub .hint").await;
+            assert_eq!(script(&desk, items).await, 1);
+            on_phone.goto(&url(&running, "/")).await.unwrap();
+            assert_eq!(path(&on_phone).await, "/login", "logged out from afar");
+
+            log_in(&on_phone, &running, HANAKO).await;
+            on_phone.goto(&url(&running, "/devices")).await.unwrap();
+            wait_for(&on_phone, "#devices li.current").await;
+            let sideways = "return document.documentElement.scrollWidth - window.innerWidth";
+            assert_eq!(script(&on_phone, sideways).await, 0, "nothing sticks out");
+            press(&on_phone, "#devices .stub button").await;
+            wait_for(&on_phone, "#devices .stub .hint").await;
+            desk.goto(&url(&running, "/")).await.unwrap();
+            assert_eq!(path(&desk).await, "/login", "logged out from afar");
+
+            press(&on_phone, "#devices li.current button").await;
+            wait_for(&on_phone, "#login form").await;
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn r27_a_page_of_another_site_cannot_log_a_visitor_out() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]);

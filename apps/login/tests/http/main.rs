@@ -1,5 +1,6 @@
 //! The application over real HTTP.
 
+mod devices;
 mod guard;
 mod health;
 mod outage;
@@ -12,11 +13,11 @@ mod support;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use cloakroom::Store;
-use cloakroom_login::{
+use app::{
     config::Settings,
     startup::{self, Application},
 };
+use cloakroom::OwnerIndex;
 use support::Visitor;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -41,7 +42,7 @@ impl App {
         Self::run(startup::build(config).await.unwrap(), folder)
     }
 
-    async fn start_with_store(store: impl Store, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn start_with_store(store: impl OwnerIndex, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = settings(&folder, |settings| {
             settings.session_secret = Some("a secret for tests".into());

@@ -1,6 +1,7 @@
 //! What a visitor sees while the store does not work.
 
 use std::{
+    num::NonZeroUsize,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicUsize, Ordering},
@@ -11,8 +12,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
-    EndReason, Error, ErrorKind, MemoryStore, SessionId, Store,
-    core::{Created, Loaded, Replaced, Retired},
+    EndReason, Error, ErrorKind, MemoryStore, OwnerIndex, SessionId, Store, Timestamp,
+    core::{
+        Created, Loaded, Replaced, Retired,
+        owner_index::{Claimed, Claims, Revision, Whose},
+    },
 };
 
 use crate::App;
@@ -92,6 +96,45 @@ impl Store for Breakable {
     }
 }
 
+#[async_trait]
+impl OwnerIndex for Breakable {
+    async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
+        self.check(false).await?;
+        self.store.load_with_revision(id).await
+    }
+
+    async fn claim(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        keep: Duration,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<Claimed, Error> {
+        self.check(true).await?;
+        self.store.claim(owner, id, keep, limit).await
+    }
+
+    async fn owned(&self, owner: &str) -> Result<Claims, Error> {
+        self.check(false).await?;
+        self.store.owned(owner).await
+    }
+
+    async fn release(&self, owner: &str, ids: &[SessionId]) -> Result<(), Error> {
+        self.check(true).await?;
+        self.store.release(owner, ids).await
+    }
+
+    async fn revoke(&self, whose: Whose<'_>) -> Result<Timestamp, Error> {
+        self.check(true).await?;
+        self.store.revoke(whose).await
+    }
+
+    async fn revoked_at(&self, owner: &str) -> Result<Option<Timestamp>, Error> {
+        self.check(false).await?;
+        self.store.revoked_at(owner).await
+    }
+}
+
 #[tokio::test]
 async fn r39_an_outage_is_a_503_page_and_keeps_the_cookie() {
     let store = Breakable::default();
@@ -106,6 +149,8 @@ async fn r39_an_outage_is_a_503_page_and_keeps_the_cookie() {
             ("GET", "/login"),
             ("POST", "/save-session"),
             ("POST", "/delete-session"),
+            ("GET", "/devices"),
+            ("POST", "/devices/end-others"),
         ] {
             let answer = visitor.ask(method, path, &[], "").await;
             assert_eq!(answer.status, 503, "{method} {path}");
