@@ -12,16 +12,18 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -name 'rust-toolchain
  && echo 'fn main() {}' >/program.rs && find . -name '*.rs' -exec cp /program.rs {} \; \
  && find . -path '*/src/lib.rs' -exec truncate --size 0 {} +
 
-FROM rust:1-bookworm AS build
+FROM rust:1-bookworm AS dependencies
 WORKDIR /src
 # A program that needs no file besides its own. `--target` keeps the flag away from the build's own programs.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 COPY --from=skeleton /src .
-RUN cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')"
+RUN cargo build --release --locked --target "$(rustc --print host-tuple)"
+
+FROM dependencies AS build
 COPY . .
 # The real sources may be older than what was just built from the stand-ins.
 RUN find . -name '*.rs' -exec touch {} + \
- && cargo build --release --locked --target "$(rustc -vV | sed -n 's/^host: //p')" \
+ && cargo build --release --locked --target "$(rustc --print host-tuple)" \
  && find target/*/release -maxdepth 1 -type f -executable >/programs \
  && if [ "$(wc -l </programs)" -ne 1 ]; then echo "exactly one program is expected, but there are:" && cat /programs && exit 1; fi \
  && mkdir -p /image/data && cp "$(cat /programs)" /image/app
