@@ -7,16 +7,19 @@
 
 mod cli;
 mod parse;
+mod redis;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
-pub use self::cli::{Cli, Command, Settings};
 use self::parse::{
     parse_app_env, parse_bind, parse_bool, parse_cookie_name, parse_max_age, parse_prefix,
-    parse_proxies, parse_redis_host, parse_redis_url, parse_secrets, parse_store, refuse,
-    refuse_hidden,
+    parse_proxies, parse_secrets, parse_store, refuse, refuse_hidden,
+};
+pub use self::{
+    cli::{Cli, Command, Settings},
+    redis::{RedisHost, RedisServer},
 };
 
 /// The shortest secret that production accepts, in bytes.
@@ -63,24 +66,6 @@ pub enum StoreChoice {
         /// Where a secret is kept that was not set.
         folder: PathBuf,
     },
-}
-
-/// A Redis or Valkey server.
-#[derive(Clone, PartialEq, Eq)]
-pub enum RedisServer {
-    /// By URL, which may hold a password.
-    Url(String),
-    /// By host and port.
-    Host(String, u16),
-}
-
-impl fmt::Debug for RedisServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(_) => f.write_str("Url(hidden)"),
-            Self::Host(host, port) => write!(f, "Host({host}:{port})"),
-        }
-    }
 }
 
 /// Secrets as text, the signing one first. `Debug` says how many.
@@ -153,28 +138,10 @@ impl Settings {
         if let Some(text) = set(self.session_store.as_deref()) {
             return parse_store(text, &folder);
         }
-        let url = set(self.redis_url.as_deref());
-        let host = set(self.redis_host.as_deref());
-        let port = set(self.redis_port.as_deref());
-        let server = match (url, host, port) {
-            (None, None, None) => return Ok(StoreChoice::Sqlite(folder.join("sessions.db"))),
-            (Some(url), None, None) => parse_redis_url("REDIS_URL", url)?,
-            (Some(_), _, _) => {
-                return Err(refuse_hidden(
-                    "REDIS_URL",
-                    "set beside REDIS_HOST or REDIS_PORT, which say the same; unset either",
-                ));
-            }
-            (None, Some(host), port) => parse_redis_host(host, port)?,
-            (None, None, Some(port)) => {
-                return Err(refuse(
-                    "REDIS_PORT",
-                    port,
-                    "it belongs to REDIS_HOST, which is not set; set both, or neither",
-                ));
-            }
-        };
-        Ok(StoreChoice::Redis { server, folder })
+        Ok(match redis::parse_redis(self)? {
+            Some(server) => StoreChoice::Redis { server, folder },
+            None => StoreChoice::Sqlite(folder.join("sessions.db")),
+        })
     }
 }
 

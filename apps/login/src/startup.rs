@@ -132,13 +132,7 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
 
 /// Connects, and waits a while for a server that is about to come up: in containers, both start at once.
 async fn connect(server: &RedisServer, prefix: &str) -> Result<RedisStore, StartupError> {
-    let builder = || {
-        match server {
-            RedisServer::Url(url) => RedisStore::builder(url),
-            RedisServer::Host(host, port) => RedisStore::builder((host, *port)),
-        }
-        .prefix(prefix)
-    };
+    let builder = || server.builder().prefix(prefix);
     let start = Instant::now();
     let mut told = false;
     loop {

@@ -128,6 +128,21 @@ pub struct Settings {
     /// Port of the server at REDIS_HOST [default: 6379]
     #[arg(long, env = "REDIS_PORT", value_name = "PORT")]
     pub redis_port: Option<String>,
+    /// Whether TLS is spoken to the server at REDIS_HOST; its certificate is verified [default: false]
+    #[arg(long, env = "REDIS_TLS", value_name = "true|false")]
+    pub redis_tls: Option<String>,
+    /// User at the server at REDIS_HOST; without one, the password is that of the server's default user
+    #[arg(long, env = "REDIS_USERNAME", value_name = "USER")]
+    pub redis_username: Option<String>,
+    /// Password at the server at REDIS_HOST, as it is: nothing is escaped. Prefer the variable: a command line can be read
+    /// by the machine's other users
+    #[arg(
+        long,
+        env = "REDIS_PASSWORD",
+        hide_env_values = true,
+        value_name = "PASSWORD"
+    )]
+    pub redis_password: Option<String>,
 }
 
 impl fmt::Debug for Settings {

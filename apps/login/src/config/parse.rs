@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use cloakroom::redis::RedisStore;
 use ipnet::IpNet;
 
-use super::{ConfigError, MIN_SECRET_BYTES, RedisServer, SecretTexts, StoreChoice};
+use super::{
+    ConfigError, MIN_SECRET_BYTES, SecretTexts, StoreChoice,
+    redis::{is_redis_scheme, parse_redis_url},
+};
 
 /// Browsers keep no cookie longer than 400 days, so no session is worth keeping longer either.
 const MAX_AGE_RANGE_MS: std::ops::RangeInclusive<u64> = 1_000..=34_560_000_000;
@@ -130,16 +132,6 @@ pub(super) fn parse_proxies(text: &str) -> Result<Vec<IpNet>, ConfigError> {
         .collect()
 }
 
-const SCHEMES: [&str; 7] = [
-    "redis",
-    "rediss",
-    "valkey",
-    "valkeys",
-    "unix",
-    "redis+unix",
-    "redis-socket",
-];
-
 pub(super) fn parse_store(text: &str, folder: &Path) -> Result<StoreChoice, ConfigError> {
     let allowed = "either `memory`, `sqlite:<path>`, or the URL of a Redis or Valkey server, such as `redis://localhost:6379`";
     if text == "memory" {
@@ -156,55 +148,12 @@ pub(super) fn parse_store(text: &str, folder: &Path) -> Result<StoreChoice, Conf
             "the path of a file must follow, such as `sqlite:data/sessions.db`",
         )),
         "sqlite" => Ok(StoreChoice::Sqlite(PathBuf::from(rest))),
-        _ if SCHEMES.contains(&scheme) => Ok(StoreChoice::Redis {
+        _ if is_redis_scheme(scheme) => Ok(StoreChoice::Redis {
             server: parse_redis_url("SESSION_STORE", text)?,
             folder: folder.to_owned(),
         }),
         _ => Err(refuse_hidden("SESSION_STORE", allowed)),
     }
-}
-
-/// The scheme is checked here, the rest by the store, whose error says what is wrong with it.
-pub(super) fn parse_redis_url(
-    variable: &'static str,
-    text: &str,
-) -> Result<RedisServer, ConfigError> {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    let server = RedisServer::Url(text.to_owned());
-    if !SCHEMES.contains(&scheme) {
-        return Err(refuse_hidden(
-            variable,
-            "it must be a URL such as `redis://localhost:6379`, `rediss://` for TLS or `unix:///path` for a socket",
-        ));
-    }
-    // Nothing is connected here: only what the URL says is checked.
-    match RedisStore::builder(text).connect_lazy() {
-        Ok(_) => Ok(server),
-        Err(error) => Err(refuse_hidden(variable, error.to_string())),
-    }
-}
-
-pub(super) fn parse_redis_host(host: &str, port: Option<&str>) -> Result<RedisServer, ConfigError> {
-    let number = port.unwrap_or("6379").parse().ok().filter(|&port| port > 0);
-    let Some(number) = number else {
-        return Err(refuse(
-            "REDIS_PORT",
-            port.unwrap_or_default(),
-            "a number from 1 to 65535",
-        ));
-    };
-    // One colon is a port; more are an IPv6 address.
-    let has_port = host.matches(':').count() == 1;
-    if has_port || RedisStore::builder((host, number)).connect_lazy().is_err() {
-        let allowed = "the name or address of a host alone; the port goes to REDIS_PORT, and a URL to REDIS_URL";
-        // A URL that landed here may hold a password, and so may what is left of one.
-        return Err(if host.contains('@') {
-            refuse_hidden("REDIS_HOST", allowed)
-        } else {
-            refuse("REDIS_HOST", host, allowed)
-        });
-    }
-    Ok(RedisServer::Host(host.to_owned(), number))
 }
 
 pub(super) fn parse_secrets(text: &str, production: bool) -> Result<SecretTexts, ConfigError> {

@@ -137,11 +137,21 @@ fn every_refusal_names_the_variable_the_value_and_what_is_allowed() {
     }
 }
 
+fn plain_host(host: &str, port: u16) -> RedisHost {
+    RedisHost {
+        host: host.to_owned(),
+        port,
+        tls: false,
+        username: None,
+        password: None,
+    }
+}
+
 #[tokio::test]
 async fn redis_is_taken_from_a_url_or_from_host_and_port() {
     let folder = || PathBuf::from("data");
     let host = |host: &str, port| StoreChoice::Redis {
-        server: RedisServer::Host(host.to_owned(), port),
+        server: RedisServer::Host(plain_host(host, port)),
         folder: folder(),
     };
     let url = |url: &str| StoreChoice::Redis {
@@ -170,9 +180,100 @@ async fn redis_is_taken_from_a_url_or_from_host_and_port() {
 }
 
 #[tokio::test]
+async fn tls_user_and_password_stand_beside_the_host() {
+    let server = |change: fn(&mut Settings)| {
+        let settings = with(|s| {
+            s.redis_host = Some("cache".into());
+            change(s);
+        });
+        match settings.check().unwrap().store {
+            StoreChoice::Redis {
+                server: RedisServer::Host(server),
+                ..
+            } => server,
+            other => panic!("{other:?}"),
+        }
+    };
+    let all = server(|s| {
+        s.redis_tls = Some("on".into());
+        s.redis_username = Some("app".into());
+        // In a URL each of these characters would be written with a percent sign.
+        s.redis_password = Some("a/b@c:%d#?".into());
+    });
+    let expected = RedisHost {
+        tls: true,
+        username: Some("app".into()),
+        password: Some("a/b@c:%d#?".into()),
+        ..plain_host("cache", 6379)
+    };
+    assert_eq!(all, expected);
+    let shown = format!("{all:?}");
+    assert!(shown.contains("rediss cache:6379"), "{shown}");
+    assert!(!shown.contains("app") && !shown.contains("a/b"), "{shown}");
+    // The password of the server's default user; and, as compose files pass them on, empty ones.
+    let alone = server(|s| {
+        s.redis_tls = Some("false".into());
+        s.redis_username = Some(String::new());
+        s.redis_password = Some("p".into());
+    });
+    let expected = RedisHost {
+        password: Some("p".into()),
+        ..plain_host("cache", 6379)
+    };
+    assert_eq!(alone, expected);
+}
+
+#[tokio::test]
 async fn a_redis_that_cannot_be_is_refused_by_name() {
     type Change = fn(&mut Settings);
-    let cases: [(Change, &str, &str); 8] = [
+    let cases: [(Change, &str, &str); 15] = [
+        (
+            |s| s.redis_tls = Some("true".into()),
+            "REDIS_TLS is \"true\"",
+            "REDIS_HOST, which is not set",
+        ),
+        (
+            |s| s.redis_username = Some("app".into()),
+            "REDIS_USERNAME is \"app\"",
+            "REDIS_HOST, which is not set",
+        ),
+        (
+            |s| s.redis_password = Some("hunter2".into()),
+            "REDIS_PASSWORD: ",
+            "REDIS_HOST, which is not set",
+        ),
+        (
+            |s| {
+                s.redis_url = Some("redis://redis_db".into());
+                s.redis_password = Some("hunter2".into());
+            },
+            "REDIS_URL: set beside REDIS_PASSWORD",
+            "unset either",
+        ),
+        (
+            |s| {
+                s.redis_host = Some("redis_db".into());
+                s.redis_tls = Some("required".into());
+            },
+            "REDIS_TLS is \"required\"",
+            "`true` or `false`",
+        ),
+        (
+            |s| {
+                s.redis_host = Some("redis_db".into());
+                s.redis_username = Some("app".into());
+            },
+            "REDIS_USERNAME is \"app\"",
+            "REDIS_PASSWORD",
+        ),
+        (
+            |s| {
+                s.redis_host = Some("redis_db".into());
+                s.redis_password = Some("hunter2\n".into());
+            },
+            "REDIS_PASSWORD: ",
+            "a line end for instance",
+        ),
         (
             |s| s.redis_port = Some("6379".into()),
             "REDIS_PORT is \"6379\"",
@@ -254,6 +355,14 @@ async fn r29_no_password_and_no_secret_is_repeated() {
     .check()
     .unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
+    let config = with(|s| {
+        s.redis_host = Some("db".into());
+        s.redis_username = Some("hunter2".into());
+        s.redis_password = Some("hunter2".into());
+    })
+    .check()
+    .unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
 }
 
 #[test]
@@ -330,6 +439,9 @@ fn help_lists_every_variable_and_shows_no_secret() {
         "TRUSTED_PROXIES",
         "REDIS_HOST",
         "REDIS_PORT",
+        "REDIS_TLS",
+        "REDIS_USERNAME",
+        "REDIS_PASSWORD",
         "RUST_LOG",
     ] {
         assert!(help.contains(variable), "{variable}");
@@ -339,5 +451,12 @@ fn help_lists_every_variable_and_shows_no_secret() {
             .get_arguments()
             .any(|arg| arg.get_id() == id && arg.is_hide_env_values_set())
     };
-    assert!(hidden("session_secret") && hidden("session_store"));
+    for id in [
+        "session_secret",
+        "session_store",
+        "redis_url",
+        "redis_password",
+    ] {
+        assert!(hidden(id), "{id}");
+    }
 }

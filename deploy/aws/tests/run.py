@@ -1,0 +1,147 @@
+"""Runs every rule, plants every fault, and asks the tools of AWS. Prints as `cargo test` does, for ./test to count.
+
+Nothing here talks to AWS: cfn-lint and botocore bring the schemas along.
+"""
+
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import botocore.loaders
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+from cfnlint.api import lint_file
+from cfnlint.config import ManualArgs
+
+from deployment import ROOT, TEMPLATE, Deployment, as_api
+from faults import FAULTS
+from rules import RULES
+
+RULES_FILE = RULES[0].__code__.co_filename
+REGIONS = ["ap-northeast-1", "us-east-1"]
+
+
+class Objection(AssertionError):
+    """A tool of AWS objects."""
+
+
+def lint(path):
+    """cfn-lint's complaints, warnings among them."""
+    found = lint_file(Path(path), config=ManualArgs(regions=REGIONS))
+    return [f"{one.rule.id} line {one.linenumber}: {one.message}" for one in found]
+
+
+def api(service, operation, parameters):
+    """Whether the service's own description of the call knows all of these parameters."""
+    described = botocore.loaders.Loader().load_service_model(service, "service-2")
+    shape = ServiceModel(described).operation_model(operation).input_shape
+    report = ParamValidator().validate(parameters, shape)
+    if report.has_errors():
+        raise Objection(report.generate_report())
+
+
+def cfn_lint_has_no_complaint(_):
+    assert lint(ROOT / TEMPLATE) == []
+
+
+def cfn_lint_complains_of_a_property_that_does_not_exist(it):
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "template.yaml"
+        copy.write_text(it.text.replace("MultiAZEnabled:", "MultiZoneEnabled:"))
+        assert any(complaint.startswith("E3002") for complaint in lint(copy))
+
+
+def ecs_knows_the_raw_task_definition(it):
+    api("ecs", "RegisterTaskDefinition", it.task)
+
+
+def ecs_knows_the_template_s_task_definition(it):
+    for rendered in it.rendered():
+        api("ecs", "RegisterTaskDefinition", as_api(rendered["TaskDefinition"]))
+
+
+def ecs_knows_no_misspelt_task_definition(it):
+    for change in (
+        lambda container: container.update(healthcheck=container.pop("healthCheck")),
+        lambda container: container.update(stopTimeout="30"),
+        lambda container: container.update(secrets=[{"name": "SESSION_SECRET", "value": "x"}]),
+    ):
+        broken = it.copy()
+        change(broken.task["containerDefinitions"][0])
+        try:
+            ecs_knows_the_raw_task_definition(broken)
+        except Objection:
+            continue
+        raise AssertionError("botocore takes a task definition that is wrong")
+
+
+def elasticache_knows_the_replication_group_and_its_users(it):
+    rendered = it.new_network()
+    api("elasticache", "CreateReplicationGroup", {"ReplicationGroupId": "cloakroom"} | rendered["Redis"])
+    api("elasticache", "CreateUserGroup", rendered["RedisUserGroup"])
+    for user in rendered.of_type("AWS::ElastiCache::User").values():
+        api("elasticache", "CreateUser", user)
+
+
+def every_rule_has_a_fault_that_it_objects_to(_):
+    without = {rule.__name__ for rule in RULES} - {name for name, _ in FAULTS}
+    assert not without, f"nothing shows that these can fail: {without}"
+
+
+def objects(rule, change):
+    """The rule takes the deployment as it is, and not with this fault."""
+
+    def check(it):
+        broken = it.copy()
+        change(broken)
+        try:
+            rule(broken)
+        except (AssertionError, KeyError) as error:
+            where = traceback.extract_tb(error.__traceback__)[-1].filename
+            assert where == RULES_FILE, f"something else is wrong with the fault: {error}"
+            return
+        raise AssertionError("the fault is not noticed")
+
+    return check
+
+
+def checks():
+    rules = {rule.__name__: rule for rule in RULES}
+    yield from rules.items()
+    for number, (name, change) in enumerate(FAULTS):
+        yield f"{name} (fault {number})", objects(rules[name], change)
+    for tool in (
+        every_rule_has_a_fault_that_it_objects_to,
+        cfn_lint_has_no_complaint,
+        cfn_lint_complains_of_a_property_that_does_not_exist,
+        ecs_knows_the_raw_task_definition,
+        ecs_knows_the_template_s_task_definition,
+        ecs_knows_no_misspelt_task_definition,
+        elasticache_knows_the_replication_group_and_its_users,
+    ):
+        yield tool.__name__, tool
+
+
+def main():
+    deployment = Deployment()
+    if deployment.dockerfile is None:
+        print("there is no Dockerfile: whether the health check runs the image's program is not known")
+    passed, failed = 0, []
+    for name, check in checks():
+        try:
+            check(deployment)
+            passed += 1
+            print(f"test {name} ... ok")
+        except Exception:
+            failed.append((name, traceback.format_exc(limit=-1)))
+            print(f"test {name} ... FAILED")
+    for name, trace in failed:
+        print(f"\n---- {name} ----\n{trace}")
+    verdict = "FAILED" if failed else "ok"
+    print(f"\ntest result: {verdict}. {passed} passed; {len(failed)} failed; 0 ignored; 0 measured; 0 filtered out")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
