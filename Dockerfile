@@ -21,8 +21,9 @@ RUN cargo build --release --locked --target "$(rustc --print host-tuple)"
 
 FROM dependencies AS build
 COPY . .
-# The real sources may be older than what was just built from the stand-ins.
-RUN find . -name '*.rs' -exec touch {} + \
+# The real sources may be older than what was just built from the stand-ins. What build scripts wrote into `target` stays as it is, or
+# its crates would be built again.
+RUN find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
  && cargo build --release --locked --target "$(rustc --print host-tuple)" \
  && find target/*/release -maxdepth 1 -type f -executable >/programs \
  && if [ "$(wc -l </programs)" -ne 1 ]; then echo "exactly one program is expected, but there are:" && cat /programs && exit 1; fi \
@@ -40,5 +41,5 @@ COPY --from=build /image/app /app
 ENV APP_ENV=production BIND=0.0.0.0 PORT=3000 DATA_DIR=/data
 USER 65532:65532
 EXPOSE 3000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["/app", "healthcheck"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=15s CMD ["/app", "healthcheck"]
 ENTRYPOINT ["/app"]
