@@ -132,6 +132,8 @@ FAULTS = [
     ("everything_stands_in_two_zones", put("NewPrivateSubnetB.Properties.AvailabilityZone", {"Fn::Select": ["0", {"Fn::GetAZs": ""}]})),
     ("everything_stands_in_two_zones", parameter("MinTasks", {"MinValue": 1})),
     ("everything_stands_in_two_zones", put("ScalableTarget.Properties.MinCapacity", 1)),
+    ("nothing_starts_before_its_ways_are_there", put("Service.Metadata.WaitsFor.Fn::If.1.4", None)),
+    ("nothing_starts_before_its_ways_are_there", put("LoadBalancer.Metadata.WaitsFor", [])),
     (
         "a_deployment_that_fails_is_rolled_back",
         put("Service.Properties.DeploymentConfiguration.DeploymentCircuitBreaker.Rollback", False),

@@ -14,11 +14,13 @@ from botocore.validate import ParamValidator
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 
+import alarms  # noqa: F401  its rules are in RULES then
+from commands import unknown_in
 from deployment import ROOT, TEMPLATE, Deployment, as_api
 from faults import FAULTS
 from rules import RULES
 
-RULES_FILE = RULES[0].__code__.co_filename
+RULE_FILES = {rule.__code__.co_filename for rule in RULES}
 REGIONS = ["ap-northeast-1", "us-east-1"]
 
 
@@ -42,7 +44,8 @@ def api(service, operation, parameters):
 
 
 def cfn_lint_has_no_complaint(_):
-    assert lint(ROOT / TEMPLATE) == []
+    complaints = lint(ROOT / TEMPLATE)
+    assert not complaints, "\n".join(complaints)
 
 
 def cfn_lint_complains_of_a_property_that_does_not_exist(it):
@@ -84,6 +87,16 @@ def elasticache_knows_the_replication_group_and_its_users(it):
         api("elasticache", "CreateUser", user)
 
 
+def the_commands_of_the_readme_exist(_):
+    unknown = list(unknown_in((ROOT / "deploy/aws/README.md").read_text()))
+    assert not unknown, "\n".join(unknown)
+
+
+def a_misspelt_command_is_noticed(_):
+    text = "```sh\naws ecs wait service-stable --cluster x\naws ecs update-service --force-deployment\n```"
+    assert list(unknown_in(text)) == ["aws ecs wait service-stable", "aws ecs update-service --force-deployment"]
+
+
 def every_rule_has_a_fault_that_it_objects_to(_):
     without = {rule.__name__ for rule in RULES} - {name for name, _ in FAULTS}
     assert not without, f"nothing shows that these can fail: {without}"
@@ -99,7 +112,7 @@ def objects(rule, change):
             rule(broken)
         except (AssertionError, KeyError) as error:
             where = traceback.extract_tb(error.__traceback__)[-1].filename
-            assert where == RULES_FILE, f"something else is wrong with the fault: {error}"
+            assert where in RULE_FILES, f"something else is wrong with the fault: {error}"
             return
         raise AssertionError("the fault is not noticed")
 
@@ -119,6 +132,8 @@ def checks():
         ecs_knows_the_template_s_task_definition,
         ecs_knows_no_misspelt_task_definition,
         elasticache_knows_the_replication_group_and_its_users,
+        the_commands_of_the_readme_exist,
+        a_misspelt_command_is_noticed,
     ):
         yield tool.__name__, tool
 

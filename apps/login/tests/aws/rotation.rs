@@ -4,6 +4,7 @@
 use tempfile::TempDir;
 
 use crate::{
+    FORM, ask,
     program_support::Running,
     servers::Server,
     support::{Visitor, between},
@@ -57,12 +58,22 @@ impl Service {
         for _ in 0..2 {
             for task in &self.tasks {
                 visitor.address = task.address;
-                if !visitor.is_logged_in().await {
+                let answer = ask(visitor, "GET", "/", &[], "").await;
+                if answer.status != 200 {
+                    assert_eq!(answer.location(), "/login");
                     return false;
                 }
             }
         }
         true
+    }
+
+    async fn sign_in(&self, name: &str) -> Visitor {
+        let mut visitor = Visitor::new(self.tasks[0].address);
+        let form = format!("userName={name}");
+        let answer = ask(&mut visitor, "POST", "/save-session", &[FORM], &form).await;
+        assert_eq!((answer.status.as_u16(), answer.location()), (302, "/"));
+        visitor
     }
 
     /// A deployment: one task after the other, and the visitor comes to all of them at any time.
@@ -85,10 +96,8 @@ fn parts(visitor: &Visitor) -> (String, String) {
 async fn r36_a_secret_is_replaced_and_nobody_is_signed_out() {
     for rolling in ["true", "false"] {
         let mut service = Service::start(OLD, rolling);
-        let mut visitor = Visitor::new(service.tasks[0].address);
-        visitor.log_in("hanako").await;
-        let mut absent = Visitor::new(service.tasks[0].address);
-        absent.log_in("taro").await;
+        let mut visitor = service.sign_in("hanako").await;
+        let mut absent = service.sign_in("taro").await;
         let by_old = parts(&visitor);
 
         // Every task learns the new secret before any of them signs with it.
@@ -116,8 +125,7 @@ async fn r36_a_secret_is_replaced_and_nobody_is_signed_out() {
 #[tokio::test]
 async fn a_secret_that_not_every_task_knows_yet_signs_visitors_out() {
     let mut service = Service::start(OLD, "true");
-    let mut visitor = Visitor::new(service.tasks[0].address);
-    visitor.log_in("hanako").await;
+    let mut visitor = service.sign_in("hanako").await;
     service.replace(0, &format!("{NEW},{OLD}"));
     assert!(!service.knows(&mut visitor).await);
 }

@@ -11,15 +11,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    FORM,
     program_support::Running,
     servers::{Program, Server, wire::Wire},
     support::{Answer, Visitor, between},
 };
 
-const HTTPS: [(&str, &str); 2] = [
-    ("x-forwarded-proto", "https"),
-    ("content-type", "application/x-www-form-urlencoded"),
-];
+/// What the load balancer adds for whoever came to it by TLS.
+const HTTPS: [(&str, &str); 2] = [("x-forwarded-proto", "https"), FORM];
 
 fn deploy(file: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
@@ -134,7 +133,7 @@ fn variables(cache: &Cache) -> Vec<(String, String)> {
 }
 
 async fn ask(visitor: &mut Visitor, method: &str, path: &str, form: &str) -> Answer {
-    visitor.ask(method, path, &HTTPS, form).await
+    crate::ask(visitor, method, path, &HTTPS, form).await
 }
 
 #[tokio::test]
