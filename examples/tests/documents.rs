@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "README.ja.md",
     "DESIGN.md",
@@ -10,6 +10,8 @@ const DOCUMENTS: [&str; 7] = [
     "CHANGELOG.md",
     "SECURITY.md",
     "CONTRIBUTING.md",
+    "docs/tutorial.md",
+    "docs/tutorial.ja.md",
 ];
 
 fn root() -> &'static Path {
@@ -24,9 +26,10 @@ fn read(path: &str) -> String {
 fn every_link_to_a_file_leads_somewhere() {
     for document in DOCUMENTS {
         let text = read(document);
+        let folder = root().join(document).parent().unwrap().to_owned();
         for link in text.split("](").skip(1) {
             let target = link.split(')').next().unwrap();
-            let here = target.starts_with("https://") || root().join(target).exists();
+            let here = target.starts_with("https://") || folder.join(target).exists();
             assert!(here, "{document} links to {target}");
         }
     }
@@ -85,7 +88,15 @@ fn the_stated_rust_version_is_the_manifests() {
     let manifest = read("Cargo.toml");
     let (_, rest) = manifest.split_once("rust-version = \"").unwrap();
     let version = rest.split('"').next().unwrap();
-    for document in ["README.md", "README.ja.md", "DESIGN.md", "CONTRIBUTING.md"] {
+    let documents = [
+        "README.md",
+        "README.ja.md",
+        "DESIGN.md",
+        "CONTRIBUTING.md",
+        "docs/tutorial.md",
+        "docs/tutorial.ja.md",
+    ];
+    for document in documents {
         assert!(read(document).contains(version), "{document}: {version}");
     }
 }
