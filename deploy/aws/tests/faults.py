@@ -80,7 +80,7 @@ FAULTS = [
     ("redis_grants_the_application_its_own_keys_alone", put("RedisUser.Properties.AccessString", "on ~* -@all +get")),
     (
         "redis_grants_the_application_its_own_keys_alone",
-        put("RedisUser.Properties.AccessString", "on ~sid:* ~ck:t:* -@all +@read"),
+        put("RedisUser.Properties.AccessString", "on ~sid:* ~ck:* -@all +@read"),
     ),
     ("redis_grants_the_application_its_own_keys_alone", environment("SESSION_PREFIX", "sess:")),
     ("redis_is_reached_from_the_tasks_alone", put("RedisIngress.Properties.CidrIp", "0.0.0.0/0")),

@@ -70,7 +70,7 @@ def redis_grants_the_application_its_own_keys_alone(it):
     prefix = environment(rendered)["SESSION_PREFIX"]
     words = rendered["RedisUser"]["AccessString"].split()
     assert words[0] == "on" and "-@all" in words
-    assert {word for word in words if word.startswith("~")} == {f"~{prefix}*", "~ck:t:*"}
+    assert {word for word in words if word.startswith("~")} == {f"~{prefix}*", "~ck:*"}
     granted = [word[1:] for word in words if word.startswith("+")]
     assert granted and not any(name.startswith("@") for name in granted), "categories grant more than is needed"
 
