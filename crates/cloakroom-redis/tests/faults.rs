@@ -444,26 +444,6 @@ async fn forgotten_scripts_are_sent_again_within_the_call() {
     }
 }
 
-/// Servers close connections that are idle (`timeout`); the next visitor must not see it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_the_server_closed_is_not_noticed() {
-    let server = Server::redis();
-    let store = store(&server.url()).await;
-    for round in 0..20 {
-        server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        let loaded = store.load(&id(1)).await;
-        assert!(
-            matches!(loaded, Ok(Loaded::Live(_))),
-            "round {round}: {loaded:?}"
-        );
-        server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        let replaced = store.replace(&id(1), &value(), value(), HOUR).await;
-        assert!(matches!(replaced, Ok(Replaced::Replaced)), "{replaced:?}");
-        server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        assert!(store.renew(&id(1), HOUR).await.unwrap(), "round {round}");
-    }
-}
-
 /// Nothing queues up: what is beyond the bound fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_under_way_are_bounded() {
