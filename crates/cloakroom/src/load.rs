@@ -1,6 +1,6 @@
 //! From what the request presented to a view of its session: at most one call to the store.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{future::Future, sync::Arc};
 
 use cloakroom_core::{
     Error, ErrorKind, Loaded, SessionId, Stored,
@@ -8,6 +8,7 @@ use cloakroom_core::{
     session::{Existing, NewReason, View},
     ticket::Presented,
 };
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{config::Config, observe};
