@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use cloakroom_core::{Created, ErrorKind, Loaded, Replaced, SessionId, Store as _};
 use cloakroom_redis::RedisStore;
-use support::Server;
+use support::{PATIENCE, Server};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -32,8 +32,8 @@ fn value() -> Bytes {
 /// does not.
 async fn store(server: &Server) -> RedisStore {
     let builder = RedisStore::builder(server.url())
-        .command_timeout(Duration::from_secs(60))
-        .connect_timeout(Duration::from_secs(30));
+        .command_timeout(PATIENCE)
+        .connect_timeout(PATIENCE);
     let store = builder.connect().await.unwrap();
     let created = store.create(&id(), value(), HOUR).await.unwrap();
     assert_eq!(created, Created::Created);
