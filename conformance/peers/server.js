@@ -10,6 +10,7 @@
 // It prints `listening <port>` and ends when its standard input does.
 
 const http = require('node:http')
+const net = require('node:net')
 const path = require('node:path')
 const { createRequire } = require('node:module')
 
@@ -90,6 +91,10 @@ const operations = {
   cookie: (req, name, value) => { req.session.cookie[name] = value },
   unset: (req) => { req.session = null },
   sleep: (_, ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  // Says that the handler is here, and goes on when the connection ends.
+  hold: (_, port) => new Promise((resolve) => {
+    net.connect(port, '127.0.0.1').on('error', () => {}).on('close', resolve).resume()
+  }),
   yield: async (_, times) => {
     for (let i = 0; i < times; i++) await new Promise((resolve) => setImmediate(resolve))
   },

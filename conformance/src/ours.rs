@@ -27,7 +27,10 @@ use cloakroom_redis::RedisStore;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json, value::RawValue};
-use tokio::net::TcpListener;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::{TcpListener, TcpStream},
+};
 use tower::{Layer as _, ServiceExt as _};
 
 use crate::ask::{Answer, Ask, HEADER, Options};
@@ -422,6 +425,15 @@ impl Doing {
             "sleep" => {
                 let millis = op.get(1).and_then(Value::as_u64).ok_or(Failure::Asked)?;
                 tokio::time::sleep(Duration::from_millis(millis)).await;
+            }
+            "hold" => {
+                let port = op.get(1).and_then(Value::as_u64);
+                let port = port.and_then(|port| u16::try_from(port).ok());
+                let port = port.ok_or(Failure::Asked)?;
+                // The end of the connection is what is waited for, whatever it looks like.
+                if let Ok(mut gate) = TcpStream::connect(("127.0.0.1", port)).await {
+                    let _ = gate.read(&mut [0]).await;
+                }
             }
             "yield" => {
                 for _ in 0..op.get(1).and_then(Value::as_u64).unwrap_or(0) {

@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -248,7 +249,20 @@ impl Browser {
     }
 }
 
-/// Waits for what a server does beside its responses.
+/// Waits for what a server does beside its responses and should not do. For what it should, [`in_the_end`] looks.
 pub async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
+
+/// Looks until it is so.
+///
+/// # Panics
+///
+/// If it is not after a minute.
+pub async fn in_the_end(what: &str, mut look: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !look().await {
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

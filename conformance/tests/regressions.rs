@@ -7,10 +7,11 @@ use cloakroom_conformance::{
     ask::{Ask, Options},
     children::{Peer, RedisServer, Server},
     client::{Call, Client, Response},
+    gate::Gate,
     ours::{Ours, on_redis},
     resp::Redis,
     rng::Rng,
-    stage::{Browser, Side, settle},
+    stage::{Browser, Side, in_the_end, settle},
 };
 use serde_json::{Value, json};
 
@@ -38,12 +39,10 @@ async fn browsers(count: usize) -> Vec<Browser> {
 async fn r_parallel_requests_that_add_different_names_both_count() {
     let mut all = browsers(2).await;
     let (slow, fast) = all.split_at_mut(1);
+    let gate = Gate::new().await;
     let (slow_answer, fast_answer) = tokio::join!(
-        slow[0].ask(json!([["sleep", 150], ["set", "slow", "1"]])),
-        async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            fast[0].ask(json!([["set", "fast", "1"]])).await
-        }
+        slow[0].ask(json!([gate.hold(), ["set", "slow", "1"]])),
+        gate.meanwhile(async { fast[0].ask(json!([["set", "fast", "1"]])).await })
     );
     assert!(slow_answer.status == 200 && fast_answer.status == 200);
     let text = slow[0].text().await;
@@ -57,12 +56,10 @@ async fn r_parallel_requests_that_add_different_names_both_count() {
 async fn r_a_deletion_beside_an_addition_sticks() {
     let mut all = browsers(2).await;
     let (slow, fast) = all.split_at_mut(1);
+    let gate = Gate::new().await;
     tokio::join!(
-        slow[0].ask(json!([["sleep", 150], ["set", "c", "1"]])),
-        async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            fast[0].ask(json!([["delete", "a"]])).await
-        }
+        slow[0].ask(json!([gate.hold(), ["set", "c", "1"]])),
+        gate.meanwhile(async { fast[0].ask(json!([["delete", "a"]])).await })
     );
     let text = slow[0].text().await;
     assert!(
@@ -132,16 +129,14 @@ async fn r_a_sign_out_during_a_slow_request_lasts() {
 async fn r_a_sign_in_as_somebody_else_during_a_slow_request() {
     let mut all = browsers(2).await;
     let (slow, other) = all.split_at_mut(1);
+    let gate = Gate::new().await;
     let (slow, signed_in) = tokio::join!(
         slow[0].ask(json!([
-            ["sleep", 150],
+            gate.hold(),
             ["set", "secret", "\"of the first\""],
             ["save"]
         ])),
-        async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            other[0].ask(json!([["signIn", "another"]])).await
-        }
+        gate.meanwhile(async { other[0].ask(json!([["signIn", "another"]])).await })
     );
     assert_eq!(slow.status, 500, "the handler wanted certainty");
     assert_eq!(signed_in.status, 200);
@@ -154,10 +149,13 @@ async fn r_a_read_beside_a_sign_out_brings_nothing_back() {
         let mut all = browsers(2).await;
         all.iter_mut().for_each(|b| b.options.rolling = rolling);
         let (slow, other) = all.split_at_mut(1);
-        let (read, _) = tokio::join!(slow[0].ask(json!([["read"], ["sleep", 150]])), async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            other[0].ask(json!([["destroy"]])).await
-        });
+        let gate = Gate::new().await;
+        // Longer than a request that races with the sign-out on the network alone.
+        let ops = json!([["read"], gate.hold(), ["sleep", 30]]);
+        let (read, _) = tokio::join!(
+            slow[0].ask(ops),
+            gate.meanwhile(async { other[0].ask(json!([["destroy"]])).await })
+        );
         settle().await;
         assert!(read.set_cookies().is_empty(), "the dead id is not sent");
         assert!(slow[0].stored().await.is_empty());
@@ -172,12 +170,13 @@ async fn r_a_renewal_creates_no_key() {
         let b = &mut all[0];
         b.side = side;
         let key = b.key(&b.id().unwrap());
-        let call = b.call(json!([["read"], ["sleep", 80]]));
+        let gate = Gate::new().await;
+        let call = b.call(json!([["read"], gate.hold()]));
         let mut redis = Browser::open(side, minute()).await;
-        tokio::join!(b.send(&call), async {
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            redis.redis().call(&["DEL", &key]).await
-        });
+        tokio::join!(
+            b.send(&call),
+            gate.meanwhile(async { redis.redis().call(&["DEL", &key]).await })
+        );
         settle().await;
         assert!(b.stored().await.is_empty(), "{side:?}");
     }
@@ -191,19 +190,17 @@ async fn r_what_node_brings_back_is_refused() {
         let (slow, other) = all.split_at_mut(1);
         slow[0].side = Side::Node(peer);
         let held = other[0].cookie.clone();
+        let gate = Gate::new().await;
         tokio::join!(
-            slow[0].ask(json!([["sleep", 200], ["set", "late", "1"]])),
-            async {
-                tokio::time::sleep(Duration::from_millis(60)).await;
-                other[0].ask(json!([["destroy"]])).await
-            }
+            slow[0].ask(json!([gate.hold(), ["set", "late", "1"]])),
+            gate.meanwhile(async { other[0].ask(json!([["destroy"]])).await })
         );
         assert_eq!(other[0].stored().await.len(), 1, "{peer:?} wrote blindly");
         other[0].cookie = held;
         let here = other[0].ask(json!([["read"]])).await;
         assert_eq!(here.last(), json!([]), "{peer:?}");
-        settle().await;
-        assert!(other[0].stored().await.is_empty(), "{peer:?}: gone again");
+        let gone = async || other[0].stored().await.is_empty();
+        in_the_end(&format!("{peer:?}: gone again"), gone).await;
     }
 }
 
@@ -226,6 +223,7 @@ struct Alone {
     redis: Redis,
     node: Client,
     ours: Client,
+    server: Ours,
     now: i64,
     _processes: (RedisServer, Server),
 }
@@ -234,11 +232,13 @@ impl Alone {
     async fn start(peer: Peer) -> Self {
         let server = RedisServer::start().await;
         let node = Server::node(peer, &server.url(0)).await;
-        let ours = Ours::new(on_redis(server.url(0))).serve().await.unwrap();
+        let ours = Ours::new(on_redis(server.url(0)));
+        let port = ours.serve().await.unwrap();
         Self {
             redis: server.connect(0).await,
             node: node.client(),
-            ours: Client::new(ours),
+            ours: Client::new(port),
+            server: ours,
             now: 1_795_680_000_000,
             _processes: (server, node),
         }
@@ -246,7 +246,8 @@ impl Alone {
 
     async fn pass(&mut self, seconds: u64) {
         // A renewal may be under way beside the last response.
-        settle().await;
+        let _ = self.ours.send(&Call::elsewhere(&minute())).await;
+        self.server.settled().await;
         self.now += i64::try_from(seconds * 1000).unwrap();
         self.redis.pass(Duration::from_secs(seconds)).await;
     }
@@ -335,7 +336,7 @@ async fn r_an_error_of_redis_is_not_a_missing_session() {
         .redis
         .call(&["CONFIG", "SET", "requirepass", ""])
         .await;
-    for _ in 0..100 {
+    for _ in 0..1200 {
         let again = alone.ask(true, Some(&cookie), json!([["read"]])).await;
         if again.status == 200 {
             assert_eq!(again.last(), json!([["a", "1"]]));
@@ -355,12 +356,10 @@ async fn r_the_id_from_before_a_sign_in_stays_dead() {
     let old = other[0].id().unwrap();
     let value = other[0].text().await;
     other[0].side = Side::Node(Peer::Today);
+    let gate = Gate::new().await;
     let (signed_in, _) = tokio::join!(
-        slow[0].ask(json!([["sleep", 150], ["signIn", "hanako"]])),
-        async {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            other[0].ask(json!([["destroy"]])).await
-        }
+        slow[0].ask(json!([gate.hold(), ["signIn", "hanako"]])),
+        gate.meanwhile(async { other[0].ask(json!([["destroy"]])).await })
     );
     assert_ne!(signed_in.id().unwrap(), old);
     other[0].put(&old, &value, 60_000).await;

@@ -27,6 +27,9 @@ const START: i64 = 1_795_680_000_000;
 /// How near to the end of a session's time the clocks never stop, since Redis' clock goes on by itself.
 const GUARD: i64 = 3000;
 
+/// How often a sequence is run for which the machine is too slow.
+const RUNS: u32 = 20;
+
 /// The processes.
 #[derive(Debug)]
 pub struct Lane {
@@ -145,7 +148,31 @@ impl Lane {
     }
 
     /// Runs a sequence in an empty database.
+    ///
+    /// The clocks of a sequence stand still between its steps, and Redis' own does not. Where that alone came as far as to the
+    /// nearest end of a session's time, because the machine had other things to do, a difference says nothing and the sequence
+    /// is run again.
     pub async fn run(&mut self, sequence: &Sequence, differences: &Differences) -> Outcome {
+        let mut runs = 1;
+        loop {
+            let started = Instant::now();
+            let mut outcome = self.run_once(sequence, differences).await;
+            let in_time = started.elapsed().as_millis() < u128::from(GUARD.unsigned_abs()) / 2;
+            let Some(failure) = &mut outcome.failure else {
+                return outcome;
+            };
+            if in_time {
+                return outcome;
+            }
+            if runs == RUNS {
+                *failure += "  this machine was too slow for the sequence in each of its runs\n";
+                return outcome;
+            }
+            runs += 1;
+        }
+    }
+
+    async fn run_once(&mut self, sequence: &Sequence, differences: &Differences) -> Outcome {
         let mut outcome = Outcome::default();
         let mut now = START;
         let mut worlds = (World::new("a:"), World::new("b:"));
@@ -186,6 +213,7 @@ impl Lane {
         now: &mut i64,
         slack: i64,
     ) -> (Vec<Difference>, Facts) {
+        let started = Instant::now();
         *now += self.pass(step.pass).await;
         let options = &sequence.options[step.options];
         if let Some(poison) = &step.poison {
@@ -234,6 +262,8 @@ impl Lane {
         ];
         self.settle(step, options).await;
         let after = (self.redis.dump("a:").await, self.redis.dump("b:").await);
+        // What one server stored some time before the other.
+        let slack = slack + i64::try_from(started.elapsed().as_millis()).unwrap_or(0);
         found.extend(stored_differences(
             worlds, &touched, &after.0, &after.1, slack,
         ));
@@ -313,19 +343,8 @@ impl Lane {
 
     /// Waits for what our server does beside its responses.
     async fn settle(&mut self, step: &Step, options: &Options) {
-        let nothing = Call::get(Ask {
-            options: options.clone(),
-            ops: Value::Null,
-            now: None,
-        });
-        // Outside of every path there is no session: this only takes its turn.
-        let elsewhere = Call {
-            path: "*".to_owned(),
-            method: http::Method::OPTIONS,
-            ..nothing
-        };
         if !step.by_node {
-            let _ = self.ours.send(&elsewhere).await;
+            let _ = self.ours.send(&Call::elsewhere(options)).await;
             self.server.settled().await;
         }
     }

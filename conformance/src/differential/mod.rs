@@ -150,8 +150,8 @@ async fn run_lane(mut lane: Lane, mut rng: Rng, steps: u64, differences: Differe
         for id in outcome.seen {
             *report.seen.entry(id).or_default() += 1;
         }
-        if outcome.failure.is_some() {
-            let (sequence, what) = shrink::shrink(&mut lane, sequence, &differences).await;
+        if let Some(first) = outcome.failure {
+            let (sequence, what) = shrink::shrink(&mut lane, sequence, &first, &differences).await;
             report.failure = Some(Failure {
                 seed,
                 sequence,

@@ -5,10 +5,11 @@ use crate::differential::{Sequence, differences::Differences, lane::Lane};
 /// How many sequences are tried at most.
 const TRIES: usize = 400;
 
-/// The shortest sequence found that fails, and how.
+/// The shortest sequence found that fails, and how. `first` is how it failed the first time.
 pub async fn shrink(
     lane: &mut Lane,
     sequence: Sequence,
+    first: &str,
     differences: &Differences,
 ) -> (Sequence, String) {
     let mut best = sequence;
@@ -16,9 +17,7 @@ pub async fn shrink(
         .run(&best, differences)
         .await
         .failure
-        .unwrap_or_else(|| {
-            "it did not fail when it was run again: a race, or this machine was too slow".to_owned()
-        });
+        .unwrap_or_else(|| format!("{first}it did not fail when it was run again: a race"));
     let mut tries = 0;
     'again: loop {
         for candidate in smaller(&best) {

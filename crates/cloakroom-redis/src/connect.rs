@@ -17,7 +17,6 @@ use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
-    task::JoinHandle,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
@@ -27,6 +26,7 @@ use crate::{
     credentials::{Credentials, CredentialsProvider},
     fault::{Fault, Refusal},
     server::ServerInfo,
+    wire::{Driver, Wire},
 };
 
 /// Where, how, and as whom to connect.
@@ -81,26 +81,10 @@ impl fmt::Display for Target {
 
 /// A connection that is ready for work. Its driver ends when this is dropped.
 pub(crate) struct Ready {
-    pub(crate) conn: MultiplexedConnection,
+    pub(crate) wire: Wire,
     pub(crate) driver: Driver,
     pub(crate) info: ServerInfo,
     pub(crate) renew_after: Option<Duration>,
-}
-
-/// The task that moves the bytes of a connection. Dropping it closes the connection.
-pub(crate) struct Driver(JoinHandle<()>);
-
-impl Driver {
-    /// Waits until the connection is lost.
-    pub(crate) async fn ended(&mut self) {
-        let _ = (&mut self.0).await;
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -163,9 +147,9 @@ impl Target {
             .set_pipeline_buffer_size(BUFFER);
         // The client's own greeting does not say which part of it the server refused; ours does.
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let (mut conn, driver) =
+        let (conn, driver) =
             MultiplexedConnection::new_with_config(&silent, stream, config).await?;
-        let driver = Driver(tokio::spawn(driver));
+        let (wire, driver) = Wire::drive(conn, driver);
         let mut greeting = Pipeline::new();
         if let Some(credentials) = &credentials {
             greeting.add_command(auth(credentials));
@@ -174,9 +158,8 @@ impl Target {
             greeting.cmd("SELECT").arg(self.database);
         }
         greeting.cmd("HELLO").cmd("INFO").arg("server");
-        let count = greeting.len();
-        let answers = conn.send_packed_commands(&greeting, 0, count).await;
-        let answers = answers.map_err(|error| match Fault::from(error) {
+        let answers = wire.pipeline(&greeting).await;
+        let answers = answers.map_err(|fault| match fault {
             // A refusal of our certificate comes after the handshake as this.
             Fault::Lost => Fault::Dismissed {
                 tls: self.tls.is_some(),
@@ -205,7 +188,7 @@ impl Target {
         }
         let info = ServerInfo::read(hello, next()?);
         Ok(Ready {
-            conn,
+            wire,
             driver,
             info,
             renew_after: credentials.and_then(|credentials| credentials.renew_after),
@@ -214,14 +197,11 @@ impl Target {
 }
 
 /// Signs an open connection in anew.
-pub(crate) async fn renew(
-    conn: &mut MultiplexedConnection,
-    identity: &Identity,
-) -> Result<Option<Duration>, Fault> {
+pub(crate) async fn renew(wire: &Wire, identity: &Identity) -> Result<Option<Duration>, Fault> {
     let Some(credentials) = identity.credentials().await? else {
         return Ok(None);
     };
-    let answer = conn.send_packed_command(&auth(&credentials)).await?;
+    let answer = wire.command(&auth(&credentials)).await?;
     authenticated(&answer)?;
     Ok(credentials.renew_after)
 }

@@ -93,6 +93,7 @@ mod script;
 mod server;
 mod store;
 mod tls;
+mod wire;
 
 pub use address::Address;
 pub use builder::RedisStoreBuilder;

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
+use redis::{Cmd, Pipeline, Value};
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit, watch},
     task::AbortHandle,
@@ -33,9 +33,10 @@ use tokio::{
 };
 
 use crate::{
-    connect::{Driver, Ready, Target, renew},
+    connect::{Ready, Target, renew},
     fault::{Fault, Refusal},
     server::ServerInfo,
+    wire::{Driver, Wire},
 };
 
 /// The time between two attempts to connect.
@@ -58,7 +59,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// One connection.
 pub(crate) struct Live {
-    conn: MultiplexedConnection,
+    wire: Wire,
     pub(crate) info: ServerInfo,
     ifeq: AtomicBool,
     answers: AtomicU64,
@@ -249,24 +250,15 @@ impl Call<'_> {
         live: &Arc<Live>,
         commands: &Pipeline,
     ) -> Result<Vec<Value>, Fault> {
-        let mut conn = live.conn.clone();
-        let answers = conn.send_packed_commands(commands, 0, commands.len());
-        let answers = self.watched(live, answers).await?;
+        let answers = self.watched(live, live.wire.pipeline(commands)).await?;
         for answer in &answers {
             note(live, answer);
         }
-        if answers.len() == commands.len() {
-            Ok(answers)
-        } else {
-            Err(Fault::Protocol)
-        }
+        Ok(answers)
     }
 
     pub(crate) async fn command(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, Fault> {
-        let mut conn = live.conn.clone();
-        let answer = self
-            .watched(live, conn.send_packed_command(command))
-            .await?;
+        let answer = self.watched(live, live.wire.command(command)).await?;
         note(live, &answer);
         Ok(answer)
     }
@@ -274,7 +266,7 @@ impl Call<'_> {
     async fn watched<T>(
         &self,
         live: &Arc<Live>,
-        answer: impl Future<Output = redis::RedisResult<T>>,
+        answer: impl Future<Output = Result<T, Fault>>,
     ) -> Result<T, Fault> {
         let mut waiting = Waiting {
             live,
@@ -289,7 +281,7 @@ impl Call<'_> {
                 live.answered();
                 return Ok(answer);
             }
-            Ok(Err(error)) => Fault::from(error),
+            Ok(Err(fault)) => fault,
             Err(_) => Fault::Silent,
         };
         if fault.is_loss() {
@@ -376,7 +368,7 @@ impl Shared {
         let live = Arc::new(Live {
             ifeq: AtomicBool::new(ready.info.has_ifeq()),
             answers: AtomicU64::new(0),
-            conn: ready.conn,
+            wire: ready.wire,
             info: ready.info,
             silent: AtomicU32::new(0),
             dead: AtomicBool::new(false),
@@ -430,11 +422,10 @@ async fn serve(shared: &Shared, ready: Ready) -> bool {
 
 /// Any answer will do, a refusal included.
 async fn heart_stops(live: &Live, patience: Duration) {
-    let mut conn = live.conn.clone();
     let ping = redis::cmd("PING");
     loop {
         sleep(HEARTBEAT).await;
-        let answer = tokio::time::timeout(patience, conn.send_packed_command(&ping)).await;
+        let answer = tokio::time::timeout(patience, live.wire.command(&ping)).await;
         if !matches!(answer, Ok(Ok(_))) {
             return;
         }
@@ -468,8 +459,7 @@ async fn at(moment: Option<Instant>) {
 }
 
 async fn sign_in_anew(shared: &Shared, live: &Live) -> Option<Duration> {
-    let mut conn = live.conn.clone();
-    let renewed = renew(&mut conn, &shared.target.identity);
+    let renewed = renew(&live.wire, &shared.target.identity);
     match tokio::time::timeout(shared.target.connect_timeout, renewed).await {
         Ok(Ok(next)) => next,
         failed => {

@@ -10,7 +10,7 @@ use cloakroom_core::{
     owner_index::Whose,
 };
 use cloakroom_redis::RedisStore;
-use support::{Program, Server};
+use support::{PATIENCE, Program, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -28,6 +28,13 @@ fn key() -> String {
 
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
+}
+
+async fn connect(url: &str) -> RedisStore {
+    let builder = RedisStore::builder(url)
+        .command_timeout(PATIENCE)
+        .connect_timeout(PATIENCE);
+    builder.connect().await.unwrap()
 }
 
 /// Where a call is disturbed.
@@ -107,7 +114,7 @@ async fn r12_a_session_that_ends_and_comes_back_within_a_call_is_refused() {
         (Program::Valkey, "PEXPIRE"),
     ] {
         let server = Arc::new(Server::start(program, &[]));
-        let peer = RedisStore::connect(server.url()).await.unwrap();
+        let peer = connect(&server.url()).await;
         let created = peer.create(&id(), bytes("base"), HOUR).await.unwrap();
         assert_eq!(created, Created::Created);
         let ends = server.clone();
@@ -118,11 +125,7 @@ async fn r12_a_session_that_ends_and_comes_back_within_a_call_is_refused() {
             ends.call(&["SET", &key(), "base", "EX", "3600"]);
         };
         let url = disturbed(server.port, marker, Place::AfterTheFirstCommand, meanwhile).await;
-        let store = RedisStore::builder(url)
-            .command_timeout(Duration::from_secs(5))
-            .connect()
-            .await
-            .unwrap();
+        let store = connect(&url).await;
         if marker == "IFEQ" {
             let replaced = store
                 .replace(&id(), &bytes("base"), bytes("new"), HOUR)
@@ -142,7 +145,7 @@ async fn r12_a_session_that_ends_and_comes_back_within_a_call_is_refused() {
 async fn a_change_that_others_built_upon_is_not_reported_as_not_made() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Arc::new(Server::start(program, &[]));
-        let peer = RedisStore::connect(server.url()).await.unwrap();
+        let peer = connect(&server.url()).await;
         peer.create(&id(), bytes("n=0"), HOUR).await.unwrap();
         // The script is known: its first try is the one that changes something.
         let warm = peer.replace(&id(), &bytes("n=0"), bytes("n=0"), HOUR).await;
@@ -153,11 +156,7 @@ async fn a_change_that_others_built_upon_is_not_reported_as_not_made() {
             other.call(&["SET", &key(), "n=2", "EX", "3600"]);
         };
         let url = disturbed(server.port, "n=1", Place::BeforeTheAnswer, meanwhile).await;
-        let store = RedisStore::builder(url)
-            .command_timeout(Duration::from_secs(5))
-            .connect()
-            .await
-            .unwrap();
+        let store = connect(&url).await;
         let answer = store
             .replace(&id(), &bytes("n=0"), bytes("n=1"), HOUR)
             .await;
@@ -172,16 +171,12 @@ async fn a_change_that_others_built_upon_is_not_reported_as_not_made() {
 async fn a_change_whose_answer_was_lost_is_found_again() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Server::start(program, &[]);
-        let peer = RedisStore::connect(server.url()).await.unwrap();
+        let peer = connect(&server.url()).await;
         peer.create(&id(), bytes("n=0"), HOUR).await.unwrap();
         let warm = peer.replace(&id(), &bytes("n=0"), bytes("n=0"), HOUR).await;
         assert_eq!(warm.unwrap(), Replaced::Replaced);
         let url = disturbed(server.port, "n=1", Place::BeforeTheAnswer, || {}).await;
-        let store = RedisStore::builder(url)
-            .command_timeout(Duration::from_secs(5))
-            .connect()
-            .await
-            .unwrap();
+        let store = connect(&url).await;
         let answer = store
             .replace(&id(), &bytes("n=0"), bytes("n=1"), HOUR)
             .await;

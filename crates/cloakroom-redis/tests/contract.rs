@@ -49,11 +49,12 @@ fn shared(store: RedisStore) -> Handle {
     Handle::new(Arc::new(shared.clone())).with_owner_index(Arc::new(shared))
 }
 
-/// Tests share two cores with everything else on the machine: a call may take long without the server being silent.
+/// Tests share two cores with everything else on the machine: a call may take long without the server being silent. In an
+/// outage the time is waited for.
 fn builder(url: &str) -> RedisStoreBuilder {
     RedisStore::builder(url)
-        .command_timeout(Duration::from_secs(2))
-        .connect_timeout(Duration::from_secs(2))
+        .command_timeout(Duration::from_secs(4))
+        .connect_timeout(Duration::from_secs(4))
 }
 
 #[async_trait]
@@ -126,7 +127,7 @@ async fn settled(store: &RedisStore, away: bool) {
 #[tokio::test]
 async fn writer() {
     if let Ok(url) = std::env::var(URL) {
-        let store = RedisStore::connect(url).await.unwrap();
+        let store = builder(&url).connect().await.unwrap();
         cloakroom_contract::kill::write_owned_until_killed(&store).await;
     }
 }

@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -18,14 +18,21 @@ use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, OwnerIndex as _, SessionId, Store as _,
     owner_index::Whose, store::Scan as _,
 };
-use cloakroom_redis::{Credentials, CredentialsProvider, RedisStore, RedisStoreBuilder};
-use support::{Program, Server};
+use cloakroom_redis::{Address, Credentials, CredentialsProvider, RedisStore, RedisStoreBuilder};
+use support::{PATIENCE, Program, Server, awake::Awake};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const PASSWORD: &str = "hunter2/@#";
 
 fn id(number: u8) -> SessionId {
     SessionId::from_random([number; 24])
+}
+
+/// Options for `address` with deadlines that a busy machine does not reach.
+fn at(address: impl Into<Address>) -> RedisStoreBuilder {
+    RedisStore::builder(address)
+        .command_timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
 }
 
 async fn works(store: &RedisStore, number: u8) {
@@ -67,37 +74,22 @@ fn free_port() -> u16 {
 async fn every_way_to_name_a_server_works() {
     let server = Server::redis();
     let (url, port) = (server.url(), server.port);
-    works(&RedisStore::connect(&url).await.unwrap(), 1).await;
-    works(&RedisStore::connect(format!("{url}/3")).await.unwrap(), 1).await;
+    works(&at(&*url).connect().await.unwrap(), 1).await;
+    works(&at(format!("{url}/3")).connect().await.unwrap(), 1).await;
     works(
-        &RedisStore::builder(("127.0.0.1", port))
-            .database(4)
-            .connect()
-            .await
-            .unwrap(),
+        &at(("127.0.0.1", port)).database(4).connect().await.unwrap(),
         1,
     )
     .await;
     works(
-        &RedisStore::builder(("localhost", port))
-            .database(5)
-            .connect()
-            .await
-            .unwrap(),
+        &at(("localhost", port)).database(5).connect().await.unwrap(),
         1,
     )
     .await;
+    works(&at(server.socket()).database(6).connect().await.unwrap(), 1).await;
     works(
-        &RedisStore::builder(server.socket())
-            .database(6)
+        &at(format!("{}?db=7", server.socket_url()))
             .connect()
-            .await
-            .unwrap(),
-        1,
-    )
-    .await;
-    works(
-        &RedisStore::connect(format!("{}?db=7", server.socket_url()))
             .await
             .unwrap(),
         1,
@@ -156,22 +148,29 @@ async fn wrong_options_are_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_answer_is_named() {
     let server = Server::redis();
-    let nobody = format!("127.0.0.1:{}", free_port());
-    let builder = RedisStore::builder(format!("redis://:hunter2@{nobody}"));
-    refused(builder, ErrorKind::Unavailable, &[&nobody, "refused"]).await;
-    let builder = RedisStore::builder("redis://:hunter2@no-such-host.invalid");
-    let builder = builder.connect_timeout(Duration::from_secs(30));
+    // Nobody else gets the port meanwhile, and nobody listens there.
+    let held = tokio::net::TcpSocket::new_v4().unwrap();
+    held.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let nobody = held.local_addr().unwrap();
+    let builder = at(format!("redis://:hunter2@{nobody}"));
+    refused(
+        builder,
+        ErrorKind::Unavailable,
+        &[&nobody.to_string(), "refused"],
+    )
+    .await;
+    let builder = at("redis://:hunter2@no-such-host.invalid");
     refused(
         builder,
         ErrorKind::Unavailable,
         &["no-such-host.invalid", "name"],
     )
     .await;
-    let builder = RedisStore::builder(server.dir.path().join("other"));
+    let builder = at(server.dir.path().join("other"));
     refused(builder, ErrorKind::Unavailable, &["/other", "not found"]).await;
-    let builder = RedisStore::builder(format!("{}/99", server.url()));
+    let builder = at(format!("{}/99", server.url()));
     refused(builder, ErrorKind::Rejected, &["database 99", "`database`"]).await;
-    let builder = RedisStore::builder(server.url()).password("hunter2");
+    let builder = at(server.url()).password("hunter2");
     refused(builder, ErrorKind::Rejected, &["`password`", "none"]).await;
 
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -191,14 +190,14 @@ async fn what_is_no_redis_is_named() {
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let builder = RedisStore::builder(("127.0.0.1", port));
+    let builder = at(("127.0.0.1", port));
     refused(builder, ErrorKind::Unavailable, &["what listens"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_full_takes_the_store_when_it_has_room() {
     let server = Server::redis();
-    let store = RedisStore::builder(server.url()).connect_lazy().unwrap();
+    let store = at(server.url()).connect_lazy().unwrap();
     let mut wire = server.wire();
     wire.call(&["CONFIG", "SET", "maxclients", "1"]);
     let error = store.load(&id(1)).await.unwrap_err();
@@ -211,7 +210,7 @@ async fn a_server_that_is_full_takes_the_store_when_it_has_room() {
 async fn users_and_passwords() {
     let server = Server::start(Program::Redis, &["--requirepass", PASSWORD]);
     let url = server.url();
-    let builder = || RedisStore::builder(&url);
+    let builder = || at(&*url);
     refused(builder(), ErrorKind::Rejected, &["NOAUTH", "`password`"]).await;
     refused(
         builder().database(3),
@@ -226,9 +225,8 @@ async fn users_and_passwords() {
     )
     .await;
     works(&builder().password(PASSWORD).connect().await.unwrap(), 1).await;
-    let store = RedisStore::connect(url.replace("//", "//:hunter2%2F%40%23@"))
-        .await
-        .unwrap();
+    let store = at(url.replace("//", "//:hunter2%2F%40%23@")).connect();
+    let store = store.await.unwrap();
     works(&store, 2).await;
     let shown = format!("{store:?} {}", store.address());
     assert!(!shown.contains("hunter2"), "{shown}");
@@ -323,19 +321,27 @@ async fn credentials_that_change_are_asked_for_again() {
         "+@all",
     ]);
     let provider = Rotating::new("first-hunter2");
-    let store = RedisStore::builder(server.url())
+    let start = Instant::now();
+    let store = at(server.url())
         .credentials_provider(provider.clone())
         .connect()
         .await
         .unwrap();
     works(&store, 1).await;
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
+    // Once for the connection, and once for each second since then.
+    let asked = provider.asked.load(Ordering::SeqCst);
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    assert!((1..=1 + seconds).contains(&asked), "{asked}");
 
     // On the open connection, before the old one runs out.
     server.call(&["ACL", "SETUSER", "app", ">second-hunter2"]);
     *provider.password.lock().unwrap() = "second-hunter2".to_owned();
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    assert!(provider.asked.load(Ordering::SeqCst) >= 2);
+    let asked = provider.asked.load(Ordering::SeqCst);
+    let start = Instant::now();
+    while provider.asked.load(Ordering::SeqCst) == asked {
+        assert!(start.elapsed() < PATIENCE, "nobody asks for it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     // With a new connection; the old password is of no use any more.
     server.call(&["ACL", "SETUSER", "app", "<first-hunter2"]);
@@ -346,7 +352,6 @@ async fn credentials_that_change_are_asked_for_again() {
     // While the vault is sealed the store says so, and comes back afterwards.
     provider.password.lock().unwrap().clear();
     server.call(&["CLIENT", "KILL", "USER", "app"]);
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let error = store.load(&id(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("the vault is sealed"), "{error}");
@@ -365,24 +370,25 @@ async fn credentials_that_are_to_be_renewed_never_are_no_trouble() {
         }
     }
     let server = Server::start(Program::Redis, &["--requirepass", PASSWORD]);
-    let builder = RedisStore::builder(server.url()).credentials_provider(Never);
-    let connected = tokio::time::timeout(Duration::from_secs(30), builder.connect()).await;
+    let builder = at(server.url()).credentials_provider(Never);
+    let connected = tokio::time::timeout(PATIENCE * 2, builder.connect()).await;
     works(&connected.expect("an answer").unwrap(), 1).await;
 }
 
 async fn comes_up(store: &RedisStore) {
-    let start = Instant::now();
+    let start = Awake::now();
     while let Err(error) = store.load(&id(1)).await {
         assert!(start.elapsed() < Duration::from_secs(3), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    assert!(start.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lazy_store_comes_up_when_the_server_does() {
     let server = Server::redis();
     server.kill();
-    let store = RedisStore::builder(server.url()).connect_lazy().unwrap();
+    let store = at(server.url()).connect_lazy().unwrap();
     assert_eq!(store.server_info(), None);
     let error = store.load(&id(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -402,9 +408,7 @@ fn a_store_survives_the_runtime_that_it_was_made_in() {
             .build()
             .unwrap()
     };
-    let store = runtime()
-        .block_on(RedisStore::connect(server.url()))
-        .unwrap();
+    let store = runtime().block_on(at(server.url()).connect()).unwrap();
     for number in 1..4 {
         runtime().block_on(works(&store, number));
     }
@@ -413,7 +417,7 @@ fn a_store_survives_the_runtime_that_it_was_made_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_connection_ends_with_the_last_handle() {
     let server = Server::redis();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = at(server.url()).connect().await.unwrap();
     let clone = store.clone();
     drop(store);
     works(&clone, 1).await;
@@ -422,10 +426,7 @@ async fn the_connection_ends_with_the_last_handle() {
     drop(clone);
     let start = Instant::now();
     while clients() > 1 {
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "the connection stays"
-        );
+        assert!(start.elapsed() < PATIENCE, "the connection stays");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -442,10 +443,7 @@ async fn cluster_and_sentinel_are_refused_in_words() {
     one.call(&["CLUSTER", "MEET", "127.0.0.1", &two.port.to_string(), &bus]);
     let start = Instant::now();
     while !one.call(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "the cluster does not form"
-        );
+        assert!(start.elapsed() < PATIENCE, "the cluster does not form");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let slot = |key: &str| {
@@ -454,7 +452,7 @@ async fn cluster_and_sentinel_are_refused_in_words() {
             .unwrap()
     };
     let here = |number: &u8| slot(&format!("sess:{}", id(*number).as_str())) < 8192;
-    let store = RedisStore::connect(one.url()).await.unwrap();
+    let store = at(one.url()).connect().await.unwrap();
     let moved = (0..=255).find(|number| !here(number)).unwrap();
     let error = store.load(&id(moved)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
@@ -474,12 +472,7 @@ async fn cluster_and_sentinel_are_refused_in_words() {
 
     let config = tempfile::NamedTempFile::new().unwrap();
     let sentinel = Server::sentinel(config.path());
-    refused(
-        RedisStore::builder(sentinel.url()),
-        ErrorKind::Rejected,
-        &["sentinel"],
-    )
-    .await;
+    refused(at(sentinel.url()), ErrorKind::Rejected, &["sentinel"]).await;
 }
 
 fn cluster_node() -> Server {

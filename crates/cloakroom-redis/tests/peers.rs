@@ -9,8 +9,8 @@ use cloakroom_core::{
     Created, EndReason, Loaded, Replaced, Retired, SessionId, Store as _, Stored,
     store::{Scan as _, TOMBSTONE_TTL},
 };
-use cloakroom_redis::RedisStore;
-use support::{Program, Server, proxy::Proxy};
+use cloakroom_redis::{RedisStore, RedisStoreBuilder};
+use support::{PATIENCE, Program, Server, proxy::Proxy};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -32,6 +32,16 @@ fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
+fn patient(url: &str) -> RedisStoreBuilder {
+    RedisStore::builder(url)
+        .command_timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+}
+
+async fn connect(url: &str) -> RedisStore {
+    patient(url).connect().await.unwrap()
+}
+
 async fn live(store: &RedisStore, id: &SessionId) -> Stored {
     match store.load(id).await.unwrap() {
         Loaded::Live(stored) => stored,
@@ -43,7 +53,7 @@ async fn live(store: &RedisStore, id: &SessionId) -> Stored {
 async fn gone(server: &Server, key: &str) {
     let start = Instant::now();
     while server.call(&["EXISTS", key]) != "0" {
-        assert!(start.elapsed() < Duration::from_secs(5), "the key stays");
+        assert!(start.elapsed() < PATIENCE, "the key stays");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -75,7 +85,7 @@ async fn every_call_is_one_round_trip() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Server::start(program, &[]);
         let proxy = Proxy::to(server.port).await;
-        let store = RedisStore::connect(proxy.url()).await.unwrap();
+        let store = connect(&proxy.url()).await;
         // Once each, so that the scripts are known.
         store.create(&id(1), bytes("a"), HOUR).await.unwrap();
         store
@@ -158,7 +168,7 @@ async fn a_server_without_ifeq_is_found_out_within_the_call() {
         "this test wants a version as long as 7.0.15, not {version}"
     );
     let proxy = Proxy::rewriting(server.port, version.leak(), "8.4.15").await;
-    let store = RedisStore::connect(proxy.url()).await.unwrap();
+    let store = connect(&proxy.url()).await;
     assert_eq!(store.server_info().unwrap().to_string(), "Redis 8.4.15");
     store.create(&id(1), bytes("a"), HOUR).await.unwrap();
     let replaced = store
@@ -178,7 +188,7 @@ async fn a_server_without_ifeq_is_found_out_within_the_call() {
 async fn servers_say_what_they_are() {
     for (program, name) in [(Program::Redis, "Redis"), (Program::Valkey, "Valkey")] {
         let server = Server::start(program, &[]);
-        let store = RedisStore::connect(server.url()).await.unwrap();
+        let store = connect(&server.url()).await;
         let shown = store.server_info().unwrap().to_string();
         assert!(
             shown.starts_with(&format!("{name} ")) && shown.contains('.'),
@@ -190,7 +200,7 @@ async fn servers_say_what_they_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_are_what_connect_redis_reads_and_writes() {
     let server = Server::redis();
-    let store = RedisStore::connect(server.url()).await.unwrap();
+    let store = connect(&server.url()).await;
     server.call(&["SET", &key(&id(1)), NODE, "EX", "3600"]);
     let stored = live(&store, &id(1)).await;
     assert_eq!(stored.value, bytes(NODE));
@@ -231,7 +241,7 @@ async fn sessions_are_what_connect_redis_reads_and_writes() {
 async fn r12_a_session_that_a_blind_write_brought_back_is_refused_and_deleted_again() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Server::start(program, &[]);
-        let store = RedisStore::connect(server.url()).await.unwrap();
+        let store = connect(&server.url()).await;
         store.create(&id(1), bytes(NODE), HOUR).await.unwrap();
         store.end(&id(1), EndReason::Rotated).await.unwrap();
         let key = key(&id(1));
@@ -278,7 +288,7 @@ async fn r12_a_session_that_a_blind_write_brought_back_is_refused_and_deleted_ag
 async fn a_key_of_another_type_is_no_session() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Server::start(program, &[]);
-        let store = RedisStore::connect(server.url()).await.unwrap();
+        let store = connect(&server.url()).await;
         server.call(&["HSET", &key(&id(1)), "field", "value"]);
         store.create(&id(2), bytes("a"), HOUR).await.unwrap();
         assert_eq!(store.load(&id(1)).await.unwrap(), Loaded::Missing);
@@ -314,11 +324,8 @@ async fn patterns_in_a_prefix_list_nothing_else() {
         .enumerate()
     {
         let number = u8::try_from(number).unwrap();
-        let store = RedisStore::builder(server.url())
-            .prefix(prefix)
-            .connect()
-            .await
-            .unwrap();
+        let store = patient(&server.url()).prefix(prefix).connect().await;
+        let store = store.unwrap();
         store
             .create(&id(number), bytes("mine"), HOUR)
             .await

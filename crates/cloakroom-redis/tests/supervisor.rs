@@ -8,14 +8,16 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use cloakroom_core::{Loaded, SessionId, Store as _};
+use cloakroom_core::{ErrorKind, Loaded, SessionId, Store as _};
 use cloakroom_redis::RedisStore;
+use support::PATIENCE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    sync::Notify,
     time::sleep,
 };
 
@@ -52,35 +54,48 @@ const MISSING: &[u8] = b"$-1\r\n:-2\r\n$-1\r\n";
 /// would lose what is under way and send it all again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_on_which_answers_come_is_not_given_up() {
-    let (url, connections) = server(async |mut stream| {
-        let mut calls = [0; 4096];
-        let _ = stream.read(&mut calls).await;
-        sleep(Duration::from_millis(700)).await;
-        stream.write_all(MISSING).await.unwrap();
-        sleep(Duration::from_millis(700)).await;
-        stream
-            .write_all(&[MISSING, MISSING].concat())
-            .await
-            .unwrap();
-        while let Ok(1..) = stream.read(&mut calls).await {
+    let go_on = Arc::new(Notify::new());
+    let told = go_on.clone();
+    let (url, connections) = server(move |mut stream| {
+        let told = told.clone();
+        async move {
+            let (mut calls, mut buffer) = (String::new(), [0; 4096]);
+            while calls.matches("PTTL").count() < 3 {
+                let read = stream.read(&mut buffer).await.unwrap();
+                calls += str::from_utf8(&buffer[..read]).unwrap();
+            }
             stream.write_all(MISSING).await.unwrap();
+            told.notified().await;
+            let late = [MISSING, MISSING].concat();
+            stream.write_all(&late).await.unwrap();
+            while let Ok(1..) = stream.read(&mut buffer).await {
+                stream.write_all(MISSING).await.unwrap();
+            }
         }
     })
     .await;
     let store = RedisStore::builder(url)
-        .command_timeout(Duration::from_millis(1000))
+        .command_timeout(Duration::from_secs(3))
+        .connect_timeout(PATIENCE)
         .connect()
         .await
         .unwrap();
-    let call = |number| {
+    let calls = (0..3).map(|number| {
         let store = store.clone();
         tokio::spawn(async move { store.load(&id(number)).await })
-    };
-    let first = call(1);
-    sleep(Duration::from_millis(200)).await;
-    let (second, third) = (call(2), call(3));
-    assert_eq!(first.await.unwrap().unwrap(), Loaded::Missing);
-    assert!(second.await.unwrap().is_err() && third.await.unwrap().is_err());
+    });
+    let mut answered = 0;
+    for call in calls.collect::<Vec<_>>() {
+        match call.await.unwrap() {
+            Ok(loaded) => {
+                assert_eq!(loaded, Loaded::Missing);
+                answered += 1;
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error}"),
+        }
+    }
+    assert_eq!(answered, 1);
+    go_on.notify_one();
     assert_eq!(store.load(&id(4)).await.unwrap(), Loaded::Missing);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
@@ -90,12 +105,15 @@ async fn a_connection_on_which_answers_come_is_not_given_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_up_after_the_greeting_is_not_hammered() {
     let (url, connections) = server(async |stream| drop(stream)).await;
+    let start = Instant::now();
     let connect = RedisStore::builder(url).connect();
-    let store = tokio::time::timeout(Duration::from_secs(3), connect).await;
+    let store = tokio::time::timeout(PATIENCE, connect).await;
     let store = store.expect("connect answers, whatever it answers");
-    sleep(Duration::from_millis(1500)).await;
-    let connections = connections.load(Ordering::SeqCst);
+    while connections.load(Ordering::SeqCst) < 8 {
+        assert!(start.elapsed() < PATIENCE, "it is not tried again");
+        sleep(Duration::from_millis(5)).await;
+    }
+    let time = start.elapsed();
     drop(store);
-    assert!(connections < 30, "{connections} connections in 1.5 s");
-    assert!(connections > 1, "it was not tried again");
+    assert!(time > Duration::from_secs(1), "8 connections in {time:?}");
 }

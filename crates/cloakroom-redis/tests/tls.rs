@@ -7,8 +7,13 @@ use std::{net::TcpListener, time::Duration};
 use bytes::Bytes;
 use cloakroom_core::{Created, ErrorKind, Loaded, SessionId, Store as _};
 use cloakroom_redis::{RedisStore, RedisStoreBuilder, Tls};
-use support::{Program, Server};
+use support::{PATIENCE, Program, Server};
 use tokio::io::AsyncReadExt as _;
+
+/// A first handshake on a busy machine may take its time.
+fn patient(builder: RedisStoreBuilder) -> RedisStoreBuilder {
+    builder.command_timeout(PATIENCE).connect_timeout(PATIENCE)
+}
 
 async fn works(store: &RedisStore, number: u8) {
     let (id, hour) = (
@@ -97,8 +102,7 @@ async fn r41_tls_is_verified() {
         ],
     );
     let url = format!("rediss://127.0.0.1:{port}");
-    // A first handshake on a busy machine may take its time.
-    let builder = |url: &str| RedisStore::builder(url).connect_timeout(Duration::from_secs(5));
+    let builder = |url: &str| patient(RedisStore::builder(url));
     let trusting = Tls::new().authorities(authority.pem());
     let store = builder(&url).tls(trusting.clone()).connect().await.unwrap();
     works(&store, 1).await;
@@ -108,7 +112,7 @@ async fn r41_tls_is_verified() {
         store.address()
     );
     // `tls` alone is enough.
-    let parts = RedisStore::builder(("127.0.0.1", port)).connect_timeout(Duration::from_secs(5));
+    let parts = patient(RedisStore::builder(("127.0.0.1", port)));
     works(&parts.tls(trusting.clone()).connect().await.unwrap(), 2).await;
 
     let stranger = Tls::new().authorities(Authority::new().pem());
@@ -164,6 +168,7 @@ async fn a_handshake_that_is_hung_up_on_is_worth_another_try() {
             let _ = stream.read(&mut hello).await;
         }
     });
-    let builder = RedisStore::builder(url).tls(Tls::new().authorities(Authority::new().pem()));
+    let builder = patient(RedisStore::builder(url));
+    let builder = builder.tls(Tls::new().authorities(Authority::new().pem()));
     refused(builder, ErrorKind::Unavailable, &["closed the connection"]).await;
 }

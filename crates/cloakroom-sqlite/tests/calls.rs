@@ -13,12 +13,13 @@ async fn a_write_that_nobody_waits_for_any_more_is_not_made() {
     let place = Place::new();
     let store = place
         .builder()
-        .busy_timeout(Duration::from_secs(20))
+        .max_group(1)
+        .busy_timeout(Duration::from_secs(60))
         .open()
         .unwrap();
     let lock = place.stranger();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
-    // The writer waits for the lock with the first call; the others wait in the queue.
+    // The writer takes one call at a time and waits for the lock with the first; the others wait in the queue.
     let (first, second, third) = (id("first"), id("second"), id("third"));
     let mut writing = store.create(&first, bytes("v"), HOUR);
     let mut given_up = store.create(&second, bytes("v"), HOUR);
@@ -39,7 +40,7 @@ async fn closing_does_first_what_waits() {
     let place = Place::new();
     let store = place
         .builder()
-        .busy_timeout(Duration::from_secs(20))
+        .busy_timeout(Duration::from_secs(60))
         .open()
         .unwrap();
     let lock = place.stranger();

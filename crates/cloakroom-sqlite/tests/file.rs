@@ -334,7 +334,7 @@ async fn a_queue_that_is_full_refuses_at_once() {
         .builder()
         .max_queue(2)
         .max_group(1)
-        .busy_timeout(std::time::Duration::from_secs(5))
+        .busy_timeout(std::time::Duration::from_secs(60))
         .open()
         .unwrap();
     let lock = place.stranger();
@@ -412,7 +412,7 @@ async fn values_that_wait_are_bounded_in_bytes_given_up_or_not() {
     let store = place
         .builder()
         .max_queue_bytes(2000)
-        .busy_timeout(std::time::Duration::from_secs(5))
+        .busy_timeout(std::time::Duration::from_secs(60))
         .open()
         .unwrap();
     let lock = place.stranger();

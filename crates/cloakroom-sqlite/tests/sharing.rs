@@ -122,7 +122,7 @@ async fn two_stores_on_one_file_count_to_the_same_number() {
     let patient = || {
         place
             .builder()
-            .busy_timeout(Duration::from_secs(20))
+            .busy_timeout(Duration::from_secs(60))
             .open()
             .unwrap()
     };
@@ -169,7 +169,7 @@ fn a_new_file_can_be_opened_by_many_at_once() {
     for _ in 0..25 {
         let (place, start) = (Place::new(), Barrier::new(8));
         let open = || {
-            let builder = place.builder().busy_timeout(Duration::from_secs(20));
+            let builder = place.builder().busy_timeout(Duration::from_secs(60));
             start.wait();
             builder.open().unwrap()
         };
@@ -331,7 +331,7 @@ fn opening_waits_for_a_lock_as_long_as_it_may() {
         .execute_batch("PRAGMA journal_mode = DELETE; BEGIN IMMEDIATE")
         .unwrap();
     let opening = std::thread::spawn({
-        let builder = place.builder().busy_timeout(Duration::from_secs(20));
+        let builder = place.builder().busy_timeout(Duration::from_secs(60));
         move || builder.open()
     });
     std::thread::sleep(Duration::from_millis(100));

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use cloakroom_core::{
@@ -13,6 +13,7 @@ use cloakroom_core::{
     session::{NewReason, Origin, View},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{config::Config, load};
 

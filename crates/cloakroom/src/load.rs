@@ -1,10 +1,6 @@
 //! From what the request presented to a view of its session: at most one call to the store.
 
-use std::{
-    future::Future,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -15,6 +11,7 @@ use cloakroom_core::{
     session::{Existing, NewReason, View},
     ticket::Presented,
 };
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{

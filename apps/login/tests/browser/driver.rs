@@ -3,33 +3,35 @@
 use std::{
     io::{BufRead as _, BufReader},
     panic::resume_unwind,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
+use crate::program::watched::Watched;
 use fantoccini::{Client, ClientBuilder};
 use serde_json::{Value, json};
 
 /// How long a page may take to show what it should.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// chromedriver on a free port; ends with this value.
 struct Driver {
-    child: Child,
+    _child: Watched,
     url: String,
 }
 
 impl Driver {
     fn start() -> Self {
-        let mut child = Command::new("chromedriver")
+        let mut command = Command::new("chromedriver");
+        command
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("chromedriver cannot be started ({error}); run ./test, which installs what is missing")
-            });
+            .stderr(Stdio::null());
+        // Chromium with it, where it was not closed.
+        let mut child = Watched::group(&mut command).unwrap_or_else(|error| {
+            panic!("chromedriver cannot be started ({error}); run ./test, which installs what is missing")
+        });
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let port: u16 = loop {
@@ -45,16 +47,9 @@ impl Driver {
         // It keeps writing; a full pipe would stop it.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
         Self {
-            child,
+            _child: child,
             url: format!("http://127.0.0.1:{port}"),
         }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -11,17 +11,70 @@ use fantoccini::{Client, Locator, key::Key};
 use program::Running;
 use serde_json::Value;
 
+/// The lifetime of sessions whose end a test waits for.
+const SHORT: Duration = Duration::from_secs(6);
+
 const HANAKO: &str = "\u{82b1}\u{5b50}";
 
 /// Starts at `/`, types the name into the form and presses Enter.
 async fn log_in(client: &Client, running: &Running, name: &str) {
+    type_the_name(client, running, name).await;
+    wait_for(client, "#session h1").await;
+    assert_eq!(path(client).await, "/");
+}
+
+/// Answers with a moment before the session began.
+async fn type_the_name(client: &Client, running: &Running, name: &str) -> Instant {
     client.goto(&url(running, "/")).await.unwrap();
     assert_eq!(path(client).await, "/login", "off to the login");
     let field = client.find(Locator::Id("userName")).await.unwrap();
     field.send_keys(name).await.unwrap();
+    let before = Instant::now();
     field.send_keys(&Key::Enter.to_string()).await.unwrap();
-    wait_for(client, "#session h1").await;
-    assert_eq!(path(client).await, "/");
+    before
+}
+
+/// What the start page shows.
+struct Page {
+    hello: Option<String>,
+    seconds: Option<String>,
+    has_ended: bool,
+}
+
+/// Logs in where sessions are as short as [`SHORT`], and looks at the page. What is seen when the session's time is over
+/// already says nothing about its beginning: on a machine so busy it is tried again.
+async fn log_in_and_look(client: &Client, running: &Running) -> Page {
+    let start = Instant::now();
+    loop {
+        assert!(start.elapsed() < PATIENCE * 2, "this machine is too slow");
+        // Whatever was before has ended.
+        while path_of(client, running, "/").await != "/login" {
+            tokio::time::sleep(SHORT * 2).await;
+        }
+        let began = type_the_name(client, running, HANAKO).await;
+        while began.elapsed() < SHORT && !appears(client, "#session h1").await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let page = Page {
+            hello: shown(client, "#session h1").await,
+            seconds: shown(client, "#seconds").await,
+            has_ended: appears(client, "#ended").await,
+        };
+        if began.elapsed() < SHORT {
+            return page;
+        }
+    }
+}
+
+/// The text of an element, if it is there.
+async fn shown(client: &Client, css: &str) -> Option<String> {
+    let element = client.find(Locator::Css(css)).await.ok()?;
+    element.text().await.ok()
+}
+
+async fn path_of(client: &Client, running: &Running, of: &str) -> String {
+    client.goto(&url(running, of)).await.unwrap();
+    path(client).await
 }
 
 fn url(running: &Running, path: &str) -> String {
@@ -32,13 +85,19 @@ async fn path(client: &Client) -> String {
     client.current_url().await.unwrap().path().to_owned()
 }
 
+/// Whether an element is there and can be seen.
+async fn appears(client: &Client, css: &str) -> bool {
+    match client.find(Locator::Css(css)).await {
+        Ok(element) => element.is_displayed().await.unwrap_or(false),
+        Err(_) => false,
+    }
+}
+
 /// Waits until an element is there and can be seen.
 async fn wait_for(client: &Client, css: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        if let Ok(element) = client.find(Locator::Css(css)).await
-            && element.is_displayed().await.unwrap_or(false)
-        {
+        if appears(client, css).await {
             return;
         }
         if Instant::now() > deadline {
@@ -94,20 +153,22 @@ async fn logs_in_counts_down_reloads_and_logs_out() {
             format!("SESSION ID : {id}")
         );
 
+        let before = Instant::now();
         let first = seconds(&client).await;
         let full = script(&client, "return document.getElementById('bar').value").await;
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(4500)).await;
         let second = seconds(&client).await;
-        assert!((1..=8).contains(&(first - second)), "{first} then {second}");
+        let most = i64::try_from(before.elapsed().as_secs()).unwrap() + 2;
+        assert!((3..=most).contains(&(first - second)), "{first}, {second}");
         let less = script(&client, "return document.getElementById('bar').value").await;
         assert!(less.as_f64() < full.as_f64(), "the bar: {full} then {less}");
 
+        let before = Instant::now();
         client.refresh().await.unwrap();
         wait_for(&client, "#session h1").await;
-        assert!(
-            seconds(&client).await > second,
-            "a visit starts the time anew"
-        );
+        let third = seconds(&client).await;
+        let gone = i64::try_from(before.elapsed().as_secs()).unwrap() + 1;
+        assert!(third >= first - gone, "a visit starts the time anew");
         assert_eq!(text(&client, "#session code").await, id, "the same id");
 
         client.goto(&url(&running, "/login")).await.unwrap();
@@ -125,10 +186,9 @@ async fn logs_in_counts_down_reloads_and_logs_out() {
 #[tokio::test]
 async fn the_end_is_said_and_leads_to_the_login() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path(), &[("SESSION_MAX_AGE", "3000")]);
+    let running = Running::start(folder.path(), &[("SESSION_MAX_AGE", "6000")]);
     with_browser(Wishes::default(), async move |client| {
-        log_in(&client, &running, HANAKO).await;
-        assert!(!is_visible(&client, "#ended").await);
+        assert!(!log_in_and_look(&client, &running).await.has_ended);
         wait_for(&client, "#ended").await;
         assert!(!is_visible(&client, "#session").await);
         assert_eq!(text(&client, "#ended h1").await, "Your session has ended");
@@ -175,20 +235,21 @@ async fn two_browsers_are_two_visitors_and_both_outlive_a_restart() {
 #[tokio::test]
 async fn tabs_of_one_browser_agree_about_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path(), &[("SESSION_MAX_AGE", "6000")]);
+    let running = Running::start(folder.path(), &[]);
     with_browser(Wishes::default(), async move |client| {
         log_in(&client, &running, "a").await;
         let first = client.window().await.unwrap();
         let second = client.new_window(true).await.unwrap().handle;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         client.switch_to_window(second.clone()).await.unwrap();
+        let before = Instant::now();
         client.goto(&url(&running, "/")).await.unwrap();
-        let renewed = seconds(&client).await;
         client.switch_to_window(first.clone()).await.unwrap();
         let told = seconds(&client).await;
+        let gone = i64::try_from(before.elapsed().as_secs()).unwrap() + 2;
         assert!(
-            renewed - told <= 2,
-            "a visit in the other tab counts here: {renewed} and {told}"
+            told >= 60 - gone,
+            "a visit in the other tab counts here: {told} after {gone}"
         );
 
         client.switch_to_window(second).await.unwrap();
@@ -203,19 +264,17 @@ async fn tabs_of_one_browser_agree_about_the_end() {
 #[tokio::test]
 async fn works_without_javascript() {
     let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path(), &[("SESSION_MAX_AGE", "3000")]);
+    let running = Running::start(folder.path(), &[("SESSION_MAX_AGE", "6000")]);
     let wishes = Wishes {
         no_javascript: true,
         ..Wishes::default()
     };
     with_browser(wishes, async move |client| {
-        log_in(&client, &running, HANAKO).await;
-        assert_eq!(
-            text(&client, "#session h1").await,
-            format!("Hello, {HANAKO}!")
-        );
-        assert_eq!(text(&client, "#seconds").await, "3");
-        assert!(!is_visible(&client, "#ended").await);
+        let page = log_in_and_look(&client, &running).await;
+        assert_eq!(page.hello, Some(format!("Hello, {HANAKO}!")));
+        let seconds: u64 = page.seconds.unwrap().parse().unwrap();
+        assert_eq!(seconds, SHORT.as_secs(), "it stands still");
+        assert!(!page.has_ended);
         // The page asks again by itself, once it is over.
         wait_for(&client, "#login form").await;
         assert_eq!(path(&client).await, "/login");

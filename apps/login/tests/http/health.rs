@@ -21,7 +21,7 @@ async fn neither_touches_a_session() {
 async fn a_store_that_is_down_is_not_ready_but_alive() {
     let store = Breakable::default();
     let app = App::start_with_store(store.clone(), |_| ()).await;
-    let mut visitor = app.visitor();
+    let mut visitor = app.visitor().that_takes_no();
     assert_eq!(visitor.get("/readyz").await.status, 200);
     for trouble in [Breakable::FAIL, Breakable::HANG] {
         store.set(trouble);

@@ -139,7 +139,7 @@ impl OwnerIndex for Breakable {
 async fn r39_an_outage_is_a_503_page_and_keeps_the_cookie() {
     let store = Breakable::default();
     let app = App::start_with_store(store.clone(), |_| ()).await;
-    let mut visitor = app.visitor();
+    let mut visitor = app.visitor().that_takes_no();
     visitor.log_in("a").await;
     let before = visitor.cookie.clone();
     for trouble in [Breakable::FAIL, Breakable::HANG] {
@@ -173,7 +173,7 @@ async fn r39_an_outage_is_a_503_page_and_keeps_the_cookie() {
 async fn r39_r40_a_login_that_cannot_be_saved_is_no_success() {
     let store = Breakable::default();
     let app = App::start_with_store(store.clone(), |_| ()).await;
-    let mut visitor = app.visitor();
+    let mut visitor = app.visitor().that_takes_no();
     visitor.log_in("a").await;
     store.set(Breakable::READ_ONLY);
     assert_eq!(
@@ -195,7 +195,7 @@ async fn r39_r40_a_login_that_cannot_be_saved_is_no_success() {
 async fn a_panic_is_a_500_page_and_the_next_request_is_served() {
     let store = Breakable::default();
     let app = App::start_with_store(store.clone(), |_| ()).await;
-    let mut visitor = app.visitor();
+    let mut visitor = app.visitor().that_takes_no();
     store.set(Breakable::PANIC);
     let answer = visitor.get("/").await;
     assert_eq!(answer.status, 500);
@@ -216,7 +216,7 @@ async fn details_are_for_developers() {
         })
         .await;
         store.set(Breakable::FAIL);
-        let answer = app.visitor().get("/").await;
+        let answer = app.visitor().that_takes_no().get("/").await;
         assert_eq!(answer.status, 503);
         assert_eq!(
             answer.body.contains("the wire is cut"),

@@ -1,6 +1,6 @@
 //! What becomes of a visitor's session: at the login, at the logout, in time, and with a Node service beside us.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloakroom::{
     SessionId, Store as _,
@@ -10,7 +10,7 @@ use cloakroom::{
 
 use crate::{
     App,
-    support::{Visitor, between},
+    support::{PATIENCE, Visitor, between},
 };
 
 #[tokio::test]
@@ -86,13 +86,25 @@ async fn visitors_do_not_see_each_other() {
 async fn r13_time_without_a_visit_ends_the_session_and_a_visit_renews_it() {
     let app = App::start_with(|s| s.session_max_age = "3000".into()).await;
     let mut visitor = app.visitor();
-    let page = visitor.log_in("a").await;
-    assert_eq!(page.seconds(), 3);
-    // Longer than one lifetime, with visits in between.
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let page = visitor.get("/").await;
-        assert_eq!((page.status.as_u16(), page.seconds()), (200, 3));
+    // Longer than one lifetime, with visits in between. A lifetime in which the machine did not let us ask is a real end: then
+    // it is tried once more.
+    let start = Instant::now();
+    'again: loop {
+        assert!(start.elapsed() < PATIENCE, "this machine is too slow");
+        let mut last = Instant::now();
+        let page = visitor.log_in("a").await;
+        assert_eq!(page.seconds(), 3);
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let before = Instant::now();
+            let page = visitor.get("/").await;
+            if last.elapsed() > Duration::from_millis(2900) {
+                continue 'again;
+            }
+            assert_eq!((page.status.as_u16(), page.seconds()), (200, 3));
+            last = before;
+        }
+        break;
     }
     tokio::time::sleep(Duration::from_millis(3300)).await;
     assert!(!visitor.is_logged_in().await);
@@ -102,14 +114,23 @@ async fn r13_time_without_a_visit_ends_the_session_and_a_visit_renews_it() {
 async fn without_rolling_the_page_shows_what_the_login_has_left() {
     let app = App::start_with(|s| s.session_rolling = "false".into()).await;
     let mut visitor = app.visitor();
+    let before = Instant::now();
     let login = visitor.post("/save-session", "userName=a").await;
+    let after = Instant::now();
     assert_eq!(login.cookies().len(), 1, "a new id is always told");
-    assert_eq!(visitor.get("/").await.seconds(), 60);
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    let page = visitor.get("/").await;
-    assert!(page.cookies().is_empty(), "the browser's end stays");
-    assert!((56..=58).contains(&page.seconds()), "{}", page.seconds());
-    assert!(page.body.contains("Visits do not extend it."));
+    for wait in [0, 2100] {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        let least = after.elapsed().as_secs();
+        let page = visitor.get("/").await;
+        let most = before.elapsed().as_secs() + 1;
+        assert!(page.cookies().is_empty(), "the browser's end stays");
+        let gone = 60 - page.seconds();
+        assert!(
+            (least..=most).contains(&gone),
+            "{gone} s of {least} to {most}"
+        );
+        assert!(page.body.contains("Visits do not extend it."));
+    }
 }
 
 #[tokio::test]

@@ -5,10 +5,10 @@ mod program;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use program::{Running, program, texts};
-use support::{Visitor, between};
+use support::{PATIENCE, Visitor, between};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -76,14 +76,20 @@ async fn a_request_in_flight_is_finished_and_committed_before_the_end() {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head = format!(
             "POST /save-session HTTP/1.1\r\nHost: {address}\r\nContent-Length: 10\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n\r\nuserName"
+             Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n"
         );
         stream.write_all(head.as_bytes()).await.unwrap();
-        // Until the handler waits for the rest of the form.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // It says so when the handler waits for the form.
+        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut go_on).await.unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
+        stream.write_all(b"userName").await.unwrap();
         running.signal(signal);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(TcpStream::connect(address).await.is_err(), "takes no more");
+        let start = Instant::now();
+        while TcpStream::connect(address).await.is_ok() {
+            assert!(start.elapsed() < PATIENCE, "takes more and more");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         stream.write_all(b"=a").await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -4,9 +4,18 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
+
+#[allow(
+    clippy::duplicate_mod,
+    reason = "some test binaries have the servers' support too"
+)]
+#[path = "../../../../crates/cloakroom-redis/tests/support/watched.rs"]
+pub(crate) mod watched;
+
+use watched::Watched;
 
 /// The program, without the variables of whoever runs the tests.
 pub(crate) fn program(folder: &Path) -> Command {
@@ -23,7 +32,7 @@ pub(crate) fn program(folder: &Path) -> Command {
 /// The program, serving on a free port.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    child: Watched,
     pub(crate) address: SocketAddr,
     /// What it printed until it listened.
     #[allow(dead_code, reason = "each test binary uses its part")]
@@ -35,14 +44,16 @@ impl Running {
     pub(crate) fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = program(folder);
         command.env("PORT", "0").envs(variables.iter().copied());
-        let mut child = command.spawn().unwrap();
+        let mut child = Watched::spawn(&mut command).unwrap();
         let mut printed = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let address = loop {
             let start = printed.len();
             if lines.read_line(&mut printed).unwrap() == 0 {
-                let output = child.wait_with_output().unwrap();
-                panic!("did not start: {}", String::from_utf8_lossy(&output.stderr));
+                let mut log = String::new();
+                let mut stderr = child.stderr.take().unwrap();
+                stderr.read_to_string(&mut log).unwrap();
+                panic!("did not start: {log}");
             }
             if let Some(url) = printed[start..].strip_prefix("Listening on http://") {
                 break url.trim().parse().unwrap();
@@ -63,7 +74,7 @@ impl Running {
 
     /// Waits for the end; answers with the exit status and the log.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         let status = loop {
             match self.child.try_wait().unwrap() {
                 Some(status) => break status,
@@ -81,13 +92,6 @@ impl Running {
     pub(crate) fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
         self.wait()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,23 +1,30 @@
-//! Servers for tests: each its own process, port, socket and directory, and gone when it is dropped.
+//! Servers for tests: each its own process, port, socket and directory, and gone when it is dropped or the program ends.
 //!
 //! Other crates' tests take this in with `#[path = "../../cloakroom-redis/tests/support/mod.rs"] mod support;`. It needs
 //! `tempfile`, and `tokio` with `net`, `io-util`, `rt`, `sync` and `time`. A server that cannot be had is a panic that says
 //! what is missing: no test passes without one.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod awake;
 pub mod proxy;
+pub mod watched;
 pub mod wire;
 
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use watched::Watched;
 use wire::Wire;
+
+/// Deadlines of stores, and of waiting, in tests whose subject is no deadline. A call that hangs still fails by it; one that
+/// a busy machine holds up does not.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which program to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +72,7 @@ pub struct Server {
     pub port: u16,
     program: Program,
     arguments: Vec<String>,
-    child: Mutex<Option<Child>>,
+    child: Mutex<Option<Watched>>,
 }
 
 impl Server {
@@ -148,7 +155,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|error| {
+        let child = Watched::spawn(&mut command).unwrap_or_else(|error| {
             panic!(
                 "the tests need {} ({error}); on Debian: apt-get install redis-server",
                 path.display()
@@ -156,7 +163,7 @@ impl Server {
         });
         *self.child.lock().unwrap() = Some(child);
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(10) {
+        while start.elapsed() < PATIENCE {
             if self.wire_if_up().is_some() {
                 return true;
             }
@@ -234,10 +241,7 @@ impl Server {
 
     /// `kill -9`.
     pub fn kill(&self) {
-        if let Some(mut child) = self.child.lock().unwrap().take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        drop(self.child.lock().unwrap().take());
     }
 
     /// Starts the server again on its port after [`kill`](Self::kill).

@@ -3,7 +3,6 @@
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
 };
 
 /// A blocking connection.
@@ -13,7 +12,7 @@ pub struct Wire(BufReader<TcpStream>);
 impl Wire {
     pub fn connect(port: u16) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        stream.set_read_timeout(Some(super::PATIENCE))?;
         Ok(Self(BufReader::new(stream)))
     }
 

@@ -1,12 +1,13 @@
 //! How a request's session is committed, read again, and left.
 
-use std::{mem, panic, sync::PoisonError, time::Instant};
+use std::{mem, panic, sync::PoisonError};
 
 use cloakroom_core::{
     EndReason, Error, ErrorKind, Loaded,
     plan::CookieOp,
     session::{Existing, NewReason, Origin, View},
 };
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{Session, Shared, State};

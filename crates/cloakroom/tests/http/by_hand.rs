@@ -70,7 +70,7 @@ where
     Body::from_stream(body).into_response()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_was_committed_by_hand_reaches_the_browser_though_a_later_commit_fails() {
     let store = store();
     let troubled = store.clone();
@@ -90,7 +90,7 @@ async fn a_rotation_that_was_committed_by_hand_reaches_the_browser_though_a_late
     assert_eq!(client.get("/read").await.body, "1", "the old id has ended");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_cookie_of_a_commit_by_hand_replaces_no_newer_one() {
     for again in [false, true] {
         let store = store();
@@ -120,7 +120,7 @@ async fn the_cookie_of_a_commit_by_hand_replaces_no_newer_one() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_id_after_the_head_is_refused_and_the_session_goes_on() {
     let rotate = async |session: Session| {
         session.keep_open();
@@ -135,7 +135,7 @@ async fn a_new_id_after_the_head_is_refused_and_the_session_goes_on() {
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_beside_the_last_commit_is_refused_and_not_lost_in_silence() {
     let store = store();
     let (started, seen) = (Arc::new(Notify::new()), store.clone());
@@ -167,7 +167,7 @@ async fn a_change_beside_the_last_commit_is_refused_and_not_lost_in_silence() {
 }
 
 /// A time limit around the handler, or around the commit, gives up waiting; the commit itself is not torn.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_commit_by_hand_that_nobody_waits_for_any_more_counts_once() {
     let store = store();
     let hasty = async |session: Session| {
@@ -199,7 +199,7 @@ async fn a_commit_by_hand_that_nobody_waits_for_any_more_counts_once() {
 }
 
 /// The old session has ended: without a look, the new one would be taken back and the visitor left with none.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_whose_answer_comes_too_late_is_found_out() {
     let store = store();
     let app = Router::new()
@@ -232,7 +232,7 @@ async fn a_rotation_whose_answer_comes_too_late_is_found_out() {
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handle_that_survives_its_request_refuses_changes() {
     let (go, told) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let result = Arc::new(std::sync::Mutex::new(String::new()));
@@ -272,7 +272,7 @@ async fn a_handle_that_survives_its_request_refuses_changes() {
 }
 
 /// Over plain HTTP the `Secure` cookie would not come back, so nothing is saved; who asks for certainty is told.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_commit_by_hand_of_a_session_that_cannot_be_delivered_is_an_error() {
     let store = store();
     let app = Router::new()
@@ -290,7 +290,7 @@ async fn a_commit_by_hand_of_a_session_that_cannot_be_delivered_is_an_error() {
 }
 
 /// express's `regenerate` is how passport signs out.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn regenerate_keeps_neither_the_owner_nor_what_a_parallel_request_puts_in() {
     let store = store();
     let gate = Arc::new(Barrier::new(2));
@@ -327,7 +327,7 @@ struct Visitor {
     theme: u32,
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_typed_change_of_one_field_does_not_reset_another_that_a_parallel_request_sets() {
     let gate = Arc::new(Barrier::new(2));
     let waiting = Arc::clone(&gate);
@@ -362,7 +362,7 @@ async fn a_typed_change_of_one_field_does_not_reset_another_that_a_parallel_requ
     assert_eq!(client.get("/look").await.body, "Some(\"a\") 7");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn reading_again_undoes_no_sign_out() {
     let out = async |session: Session| {
         session.sign_out().unwrap();
@@ -377,7 +377,7 @@ async fn reading_again_undoes_no_sign_out() {
 }
 
 /// R17: however often a silent request commits.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r17_a_silent_request_that_lasts_does_not_give_the_session_its_time_again() {
     let silent = async |session: Session| {
         session.skip_renewal()?;
@@ -394,7 +394,7 @@ async fn r17_a_silent_request_that_lasts_does_not_give_the_session_its_time_agai
     assert!(left <= 60_000 - 180, "{left}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_nested_layer_that_committed_keeps_its_cookie_though_the_outer_one_fails() {
     let (inner, outer) = (store(), store());
     let both = async |session: Session, request: Request| {
@@ -427,7 +427,7 @@ async fn a_nested_layer_that_committed_keeps_its_cookie_though_the_outer_one_fai
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_taken_is_there_once() {
     let flash = async |session: Session| {
         let flash: Option<String> = session.take("flash")?;
@@ -443,7 +443,7 @@ async fn what_is_taken_is_there_once() {
     assert_eq!(client.get("/flash").await.body, "");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lifetime_that_was_set_before_the_sign_in_lasts() {
     let day = Duration::from_secs(86_400);
     let app = Router::new()

@@ -81,7 +81,7 @@ fn client() -> (Client, Troubled) {
     (Client::new(app(&store)), store)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_that_never_asks_for_its_session_costs_no_store_call_and_has_no_headers_of_ours()
 {
     let (client, store) = client();
@@ -92,7 +92,7 @@ async fn a_request_that_never_asks_for_its_session_costs_no_store_call_and_has_n
     assert_eq!((answer.set_cookie(), answer.header("vary")), (None, None));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_read_is_one_round_trip_and_the_renewal_is_beside_it() {
     let (client, store) = client();
     client.get("/write").await;
@@ -107,7 +107,7 @@ async fn a_read_is_one_round_trip_and_the_renewal_is_beside_it() {
     assert_eq!(store.take_calls(), ["load", "renew"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_is_two_round_trips() {
     let (client, store) = client();
     client.get("/write").await;
@@ -116,7 +116,7 @@ async fn a_change_is_two_round_trips() {
     assert_eq!(store.take_calls(), ["load", "replace"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_value_that_is_set_to_what_it_was_is_no_change() {
     let (client, store) = client();
     client.get("/write").await;
@@ -127,7 +127,7 @@ async fn a_value_that_is_set_to_what_it_was_is_no_change() {
 }
 
 /// es#360, aspnet#165 (R40): the head leaves after the save, however slow the store is.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r40_whoever_follows_a_redirect_finds_the_session_saved() {
     let (client, store) = client();
     store.slow(&["*"], Duration::from_millis(150));
@@ -137,7 +137,7 @@ async fn r40_whoever_follows_a_redirect_finds_the_session_saved() {
 }
 
 /// AspNetCore.Docs#3380; R39, R40.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r40_a_commit_that_fails_is_503_without_a_cookie_and_never_a_success() {
     let (client, store) = client();
     store.fail(&["create"]);
@@ -159,7 +159,7 @@ async fn r40_a_commit_that_fails_is_503_without_a_cookie_and_never_a_success() {
     assert_eq!(client.get("/write").await.body, "2");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_was_lost_after_the_write_is_found_out() {
     let (client, store) = client();
     for (path, operation) in [
@@ -179,7 +179,7 @@ async fn an_answer_that_was_lost_after_the_write_is_found_out() {
 }
 
 /// R08, R52; tower-sessions#260.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r08_rotation_gives_a_new_id_keeps_the_data_and_leaves_no_alias() {
     let (client, store) = client();
     client.get("/write").await;
@@ -199,7 +199,7 @@ async fn r08_rotation_gives_a_new_id_keeps_the_data_and_leaves_no_alias() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_fails_leaves_the_visitor_with_a_working_session() {
     let (client, store) = client();
     client.get("/write").await;
@@ -214,7 +214,7 @@ async fn a_rotation_that_fails_leaves_the_visitor_with_a_working_session() {
 }
 
 /// express/session#923: two parallel regenerates; the browser ends with a live id, and nothing else is left.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
     let memory = MemoryStore::new();
     let store = Troubled::new(memory.clone());
@@ -237,7 +237,7 @@ async fn of_two_parallel_rotations_one_wins_and_the_other_sets_no_cookie() {
 }
 
 /// A sign-in is a fresh grant: it does not depend on the anonymous session that two clicks share.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_double_sign_in_gives_each_response_a_live_session() {
     let (client, store) = client();
     client.get("/write").await;
@@ -254,7 +254,7 @@ async fn a_double_sign_in_gives_each_response_a_live_session() {
 }
 
 /// What another request commits while a session gets its new id is not lost with the old one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_during_a_rotation_goes_along() {
     let (client, store) = client();
     client.get("/write").await;
@@ -277,7 +277,7 @@ async fn a_change_during_a_rotation_goes_along() {
 }
 
 /// express/session#935.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_commit_by_hand_writes_once() {
     let (client, store) = client();
     let answer = client.get("/certain").await;
@@ -289,7 +289,7 @@ async fn a_commit_by_hand_writes_once() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_commit_by_hand_says_that_the_session_had_ended() {
     let (client, _) = client();
     client.get("/write").await;
@@ -303,7 +303,7 @@ async fn a_commit_by_hand_says_that_the_session_had_ended() {
 }
 
 /// es#241: express leaves the cookie in the browser. R10, R22.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r10_r22_destroy_ends_the_session_and_removes_the_cookie_with_its_attributes() {
     let store = Troubled::new(MemoryStore::new());
     let client = Client::new(routes().layer(safe(store.clone()).build().unwrap()));
@@ -323,7 +323,7 @@ async fn r10_r22_destroy_ends_the_session_and_removes_the_cookie_with_its_attrib
 }
 
 /// R10: a sign-out that would end a dead id alone is no success; with the new cookie it is one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r10_a_sign_out_that_a_rotation_has_overtaken_says_so() {
     let (client, store) = client();
     client.get("/write").await;
@@ -354,7 +354,7 @@ async fn r10_a_sign_out_that_a_rotation_has_overtaken_says_so() {
 }
 
 /// R17; es#291, bayanat#343, sebt-portal#267.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r17_a_silent_poll_neither_renews_nor_sends_the_cookie() {
     let (client, store) = client();
     client.get("/write").await;
@@ -368,7 +368,7 @@ async fn r17_a_silent_poll_neither_renews_nor_sends_the_cookie() {
 }
 
 /// express/session#212 and its like: bots, health checks, OPTIONS.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_thousand_visitors_without_a_cookie_leave_nothing_in_the_store() {
     let store = Troubled::new(MemoryStore::new());
     let client = Client::new(routes().layer(safe(store.clone()).build().unwrap()));

@@ -79,7 +79,7 @@ fn client(layer: SessionLayerBuilder) -> Client {
     Client::new(routes().layer(layer.build().unwrap()))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r18_r19_the_default_cookie_is_host_secure_http_only_lax() {
     let client = client(safe(MemoryStore::new()));
     let cookie = client.get("/write").await.set_cookie().unwrap();
@@ -95,7 +95,7 @@ async fn r18_r19_the_default_cookie_is_host_secure_http_only_lax() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_express_cookie_is_connect_sid_without_an_end() {
     let client = client(SessionLayer::express(MemoryStore::new(), secrets()));
     let cookie = client.get("/read").await.set_cookie().unwrap();
@@ -109,7 +109,7 @@ async fn the_express_cookie_is_connect_sid_without_an_end() {
 }
 
 /// R03; CVE-2024-38513: an id that the store does not know is never adopted.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r03_a_signed_id_that_is_unknown_gets_another_id() {
     let client = client(article(MemoryStore::new()));
     let planted = "Wn1xPVWzOX8dIzL2cTqV4DiJqHXrqYpS";
@@ -123,7 +123,7 @@ async fn r03_a_signed_id_that_is_unknown_gets_another_id() {
 }
 
 /// R04, R05, R07.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r04_r05_r07_what_is_no_ticket_of_ours_asks_no_store() {
     let store = Troubled::new(MemoryStore::new());
     let client = client(safe(store.clone()));
@@ -150,7 +150,7 @@ async fn r04_r05_r07_what_is_no_ticket_of_ours_asks_no_store() {
 }
 
 /// es#881: a stale cookie before the good one; es#888: HTTP/2 sends several `Cookie` headers.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_several_cookies_the_first_that_verifies_counts_over_all_headers() {
     let client = client(article(MemoryStore::new()));
     client.get("/write").await;
@@ -163,7 +163,7 @@ async fn of_several_cookies_the_first_that_verifies_counts_over_all_headers() {
 }
 
 /// R36; express never sends a browser-session cookie again (own finding Q6 of the reference).
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r36_a_ticket_of_an_old_secret_is_signed_anew_with_the_next_response() {
     let store = MemoryStore::new();
     let with = |list: &[&str]| {
@@ -187,7 +187,7 @@ async fn r36_a_ticket_of_an_old_secret_is_signed_anew_with_the_next_response() {
 }
 
 /// R24, R25; es#362, nextjs-auth0#2100.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r24_r25_what_sets_a_cookie_is_not_cached_and_what_read_one_varies() {
     for (given, expected) in [
         ("public, max-age=3600", "no-store"),
@@ -224,7 +224,7 @@ async fn r24_r25_what_sets_a_cookie_is_not_cached_and_what_read_one_varies() {
 }
 
 /// es#275, es#564: "remember me" lasts, in the browser and in the store.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lifetime_of_its_own_is_sent_kept_and_renewed() {
     let client = client(article(MemoryStore::new()).rolling(false));
     client.get("/write").await;
@@ -271,7 +271,7 @@ fn behind(layer: SessionLayerBuilder, peer: &str, forwarded: Option<&'static str
 }
 
 /// R43, R44; es#281 and its like: the cookie that silently never comes, and the orphan that it leaves.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r43_r44_forwarded_headers_count_from_trusted_proxies_alone() {
     let proxy: ipnet::IpNet = "10.0.0.0/8".parse().unwrap();
     for (peer, forwarded, secure) in [
@@ -312,7 +312,7 @@ async fn r43_r44_forwarded_headers_count_from_trusted_proxies_alone() {
 }
 
 /// The safe defaults take a request of unknown scheme for one over TLS, and believe a server that says otherwise.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r43_no_session_is_made_over_a_connection_that_is_known_to_be_plain() {
     let store = Troubled::new(MemoryStore::new());
     let app = routes()
@@ -332,7 +332,7 @@ async fn r43_no_session_is_made_over_a_connection_that_is_known_to_be_plain() {
 }
 
 /// es PR#1114, fastify/session#169.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_path_is_matched_by_segment() {
     let layer = article(MemoryStore::new()).cookie(CookieOptions::express().path("/admin"));
     let app = Router::new()

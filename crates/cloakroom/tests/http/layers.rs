@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{article, client::Client, settle, troubled::Troubled};
 
 /// es#521, es#613, connect#778: two configurations on one store, each with its own cookie and lifetime.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_layers_with_different_cookies_share_a_store_and_keep_apart() {
     let store = MemoryStore::new();
     let show = async |session: Session| {
@@ -44,7 +44,7 @@ async fn two_layers_with_different_cookies_share_a_store_and_keep_apart() {
     assert_ne!(client.id("site"), client.id("admin"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nested_layers_both_have_their_session() {
     let store = MemoryStore::new();
     let handler = async |inner: Session, request: Request| {
@@ -74,7 +74,7 @@ async fn nested_layers_both_have_their_session() {
 }
 
 /// express: `req.session` is there already, so the second middleware does nothing (S002).
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_layer_twice_commits_once() {
     let store = Troubled::new(MemoryStore::new());
     let layer = article(store.clone()).eager(true).build().unwrap();
@@ -89,7 +89,7 @@ async fn the_same_layer_twice_commits_once() {
     assert_eq!(store.take_calls(), ["create"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handler_without_a_layer_is_told_so() {
     let app = Router::new()
         .route("/must", get(async |_: Session| ""))
@@ -106,7 +106,7 @@ async fn a_handler_without_a_layer_is_told_so() {
 }
 
 /// express's habit: the session of every request is loaded, renewed, and made for every visitor.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn eager_gives_every_request_its_session() {
     let store = Troubled::new(MemoryStore::new());
     let app = Router::new()
@@ -133,7 +133,7 @@ struct Visitor {
     visits: u32,
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_typed_session_reads_and_writes_its_fields_and_leaves_others_alone() {
     let store = Troubled::new(MemoryStore::new());
     let app = Router::new()

@@ -80,7 +80,7 @@ impl Stage {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r13_r16_an_unused_session_ends_in_the_store_whatever_the_browser_keeps() {
     let stage = Stage::new(|layer| layer);
     stage.client.get("/write").await;
@@ -101,7 +101,7 @@ async fn r13_r16_an_unused_session_ends_in_the_store_whatever_the_browser_keeps(
 }
 
 /// es#557.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r14_r15_a_busy_session_ends_with_its_absolute_lifetime() {
     let stage =
         Stage::new(|layer| layer.lifetime(Lifetime::idle(SECOND * 60).absolute(SECOND * 150)));
@@ -123,7 +123,7 @@ async fn r14_r15_a_busy_session_ends_with_its_absolute_lifetime() {
 }
 
 /// A Node peer knows nothing of the absolute lifetime: its touch gives the key more time than is left.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r14_a_peer_that_renews_for_longer_does_not_lengthen_the_absolute_lifetime() {
     let stage =
         Stage::new(|layer| layer.lifetime(Lifetime::idle(SECOND * 60).absolute(SECOND * 100)));
@@ -137,7 +137,7 @@ async fn r14_a_peer_that_renews_for_longer_does_not_lengthen_the_absolute_lifeti
 }
 
 /// R17; es#291, bayanat#343.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r17_a_page_that_only_polls_lets_its_visitor_be_signed_out() {
     let stage = Stage::new(|layer| layer);
     stage.client.get("/write").await;
@@ -150,7 +150,7 @@ async fn r17_a_page_that_only_polls_lets_its_visitor_be_signed_out() {
 }
 
 /// connect-redis#259: express' touch leaves `expires` stale, and a peer's `save()` then deletes the session.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_that_was_only_used_never_shows_node_a_date_that_has_passed() {
     let stage = Stage::new(|layer| layer);
     stage.client.get("/write").await;
@@ -174,7 +174,7 @@ async fn a_session_that_was_only_used_never_shows_node_a_date_that_has_passed() 
 }
 
 /// aspnetcore#38046 once more, when reading would have written fresh dates as well.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_page_that_only_reads_is_served_though_its_upkeep_fails() {
     let stage = Stage::new(|layer| layer);
     stage.client.get("/write").await;
@@ -187,7 +187,7 @@ async fn a_page_that_only_reads_is_served_though_its_upkeep_fails() {
 }
 
 /// es#891: a renewal at each use costs a write at each use.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn renew_after_saves_the_writes_in_between_and_the_cookies_with_them() {
     let stage = Stage::new(|layer| layer.renew_after(0.5).exclusive(true));
     stage.client.get("/write").await;
@@ -205,7 +205,7 @@ async fn renew_after_saves_the_writes_in_between_and_the_cookies_with_them() {
 }
 
 /// The value of a plain session is express's, to the byte.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plain_session_is_stored_as_express_stores_it() {
     let stage = Stage::new(|layer| layer);
     stage.client.get("/write").await;

@@ -40,7 +40,7 @@ fn article(store: impl Store) -> SessionLayerBuilder {
         .eager(false)
 }
 
-/// Waits for what runs beside the response.
+/// Waits for what runs beside the response. Where the test's clock is paused, time passes when nothing else is left to do.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }

@@ -17,7 +17,10 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tokio::sync::Barrier;
 
-use crate::{article, servers::Server as RedisServer};
+use crate::{
+    article,
+    servers::{PATIENCE, Server as RedisServer},
+};
 
 const ROUNDS: usize = 200;
 
@@ -34,12 +37,7 @@ fn app(store: Arc<dyn Store>, gate: Gate) -> Router {
         .route("/sign-out", get(sign_out))
         .route("/read/{name}", get(read))
         .route("/names", get(names))
-        .layer(
-            article(store)
-                .deadline(Duration::from_secs(20))
-                .build()
-                .unwrap(),
-        )
+        .layer(article(store).deadline(PATIENCE).build().unwrap())
         .with_state(gate)
 }
 
@@ -245,6 +243,14 @@ async fn a_slow_read_replaces_no_newer_cookie(store: Arc<dyn Store>) {
     }
 }
 
+/// Fifty requests at once keep two cores busy; no deadline is the subject here.
+async fn patient(server: &RedisServer) -> RedisStore {
+    let builder = RedisStore::builder(server.url())
+        .command_timeout(PATIENCE)
+        .connect_timeout(PATIENCE);
+    builder.connect().await.unwrap()
+}
+
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
         mod memory {
@@ -268,7 +274,7 @@ macro_rules! on_every_store {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 let server = RedisServer::redis();
-                let store = RedisStore::connect(server.url()).await.unwrap();
+                let store = patient(&server).await;
                 super::$case(Arc::new(store)).await;
             })+
         }
@@ -277,7 +283,7 @@ macro_rules! on_every_store {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $case() {
                 let server = RedisServer::valkey();
-                let store = RedisStore::connect(server.url()).await.unwrap();
+                let store = patient(&server).await;
                 super::$case(Arc::new(store)).await;
             })+
         }

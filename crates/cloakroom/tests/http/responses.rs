@@ -121,7 +121,7 @@ fn start() -> (Client, Troubled, Arc<Notify>) {
     (Client::new(app(&store, &signal)), store, signal)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn head_204_304_and_error_answers_commit_like_any_other() {
     for (method, status) in [
         (Method::HEAD, 200),
@@ -138,7 +138,7 @@ async fn head_204_304_and_error_answers_commit_like_any_other() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_while_the_body_streams_is_an_error_and_not_silence() {
     let (client, ..) = start();
     client.get("/write").await;
@@ -149,7 +149,7 @@ async fn a_change_while_the_body_streams_is_an_error_and_not_silence() {
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_handle_that_is_kept_open_commits_by_hand() {
     let (client, ..) = start();
     assert_eq!(client.get("/late-kept").await.body, "head;ok ok");
@@ -162,7 +162,7 @@ async fn a_handle_that_is_kept_open_commits_by_hand() {
 }
 
 /// A session that was not saved with the head has no cookie; saved after it, nobody could come back to it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_that_the_head_did_not_bring_cannot_be_made_after_it() {
     let store = Troubled::new(MemoryStore::new());
     let app = Router::new()
@@ -175,7 +175,7 @@ async fn a_session_that_the_head_did_not_bring_cannot_be_made_after_it() {
     assert_eq!(store.take_calls(), [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panic_commits_nothing() {
     let (client, store, _) = start();
     client.get("/write").await;
@@ -188,7 +188,7 @@ async fn a_panic_commits_nothing() {
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_panic_that_is_caught_inside_is_an_answer_like_any_other() {
     let (client, ..) = start();
     client.get("/write").await;
@@ -199,7 +199,7 @@ async fn a_panic_that_is_caught_inside_is_an_answer_like_any_other() {
     assert_eq!(client.get("/read").await.body, "\"before the panic\"");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_before_the_answer_commits_nothing() {
     let (client, store, signal) = start();
     client.get("/write").await;
@@ -214,7 +214,7 @@ async fn a_client_that_goes_away_before_the_answer_commits_nothing() {
     assert_eq!(client.get("/read").await.body, "1");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_goes_away_during_the_commit_has_it_finished() {
     let (client, store, signal) = start();
     client.get("/write").await;
@@ -267,7 +267,7 @@ async fn an_upgrade_is_committed_before_its_head_and_by_hand_after_it() {
 }
 
 /// Any tower HTTP service: no axum, another body type.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_plain_tower_service_finds_its_session_in_the_extensions() {
     use tower::{Layer as _, service_fn};
     let layer = article(MemoryStore::new()).build().unwrap();

@@ -124,7 +124,7 @@ fn routes() -> Router {
         )
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn r28_r29_r45_everything_is_counted_and_nothing_secret_is_shown() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();

@@ -1,0 +1,146 @@
+//! One connection as calls use it: the client's handle, and whether anybody still moves its bytes.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, ready},
+};
+
+use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::fault::Fault;
+
+/// The task that moves the bytes of a connection. Dropping it closes the connection.
+pub(crate) struct Driver(JoinHandle<()>);
+
+impl Driver {
+    /// Waits until the connection is lost.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A handle on a connection. Every call gets an answer or learns that the connection is lost.
+///
+/// The client alone does not see to that. It hands requests to its driver through a channel, and what is put in while the
+/// driver ends may be neither sent nor dropped: the channel keeps it as long as anybody could still send, and the call that
+/// waits for it is one that could. So the end of the driver is watched here.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    conn: MultiplexedConnection,
+    /// Whoever runs the driver holds the receiver.
+    driven: watch::Sender<()>,
+}
+
+impl Wire {
+    /// Runs the driver of a connection that was just made.
+    pub(crate) fn drive(
+        conn: MultiplexedConnection,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> (Self, Driver) {
+        let (driven, held) = watch::channel(());
+        let task = tokio::spawn(async move {
+            // Let go of after the driver, whether that ends or is stopped: then nothing is answered any more.
+            let _held = held;
+            driver.await;
+        });
+        (Self { conn, driven }, Driver(task))
+    }
+
+    pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, Fault> {
+        let mut conn = self.conn.clone();
+        self.answer(conn.send_packed_command(command)).await
+    }
+
+    /// Sends the commands at once and waits for all answers.
+    pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+        let mut conn = self.conn.clone();
+        let answers = conn.send_packed_commands(commands, 0, commands.len());
+        let answers = self.answer(answers).await?;
+        if answers.len() == commands.len() {
+            Ok(answers)
+        } else {
+            Err(Fault::Protocol)
+        }
+    }
+
+    async fn answer<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Fault> {
+        let (mut answer, mut ended) = (pin!(answer), pin!(self.driven.closed()));
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(answer.map_err(Fault::from));
+            }
+            ready!(ended.as_mut().poll(cx));
+            // The last thing that the driver did may have been to answer.
+            Poll::Ready(match answer.as_mut().poll(cx) {
+                Poll::Ready(answer) => answer.map_err(Fault::from),
+                Poll::Pending => Err(Fault::Lost),
+            })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::Pin, time::Duration};
+
+    use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    type Driving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    async fn connection(stream: DuplexStream) -> (MultiplexedConnection, Driving) {
+        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&silent, stream, config).await;
+        let (conn, driver) = made.unwrap();
+        (conn, Box::pin(driver))
+    }
+
+    async fn answered<T>(call: impl Future<Output = T>) -> T {
+        let answered = tokio::time::timeout(Duration::from_secs(60), call).await;
+        answered.expect("the call hangs")
+    }
+
+    /// A request that is handed over at the moment at which the driver ends stays in the channel; a driver that takes none
+    /// is that moment for as long as one likes.
+    #[tokio::test]
+    async fn a_request_that_the_driver_left_behind_is_lost_and_does_not_hang() {
+        let (ours, _theirs) = duplex(1024);
+        let (conn, driver) = connection(ours).await;
+        let (wire, task) = Wire::drive(conn, std::future::pending());
+        let call = tokio::spawn(async move { wire.command(&redis::cmd("PING")).await });
+        tokio::task::yield_now().await;
+        drop(task);
+        let answer = answered(call).await.unwrap();
+        assert!(matches!(answer, Err(Fault::Lost)), "{answer:?}");
+        drop(driver);
+    }
+
+    #[tokio::test]
+    async fn the_last_answer_before_the_end_counts() {
+        let (ours, mut theirs) = duplex(1024);
+        let (conn, driver) = connection(ours).await;
+        let (wire, _task) = Wire::drive(conn, driver);
+        let ping = redis::cmd("PING");
+        let server = async {
+            let _ = theirs.read(&mut [0; 1024]).await;
+            theirs.write_all(b"+PONG\r\n").await.unwrap();
+            drop(theirs);
+        };
+        let (answer, ()) = answered(async { tokio::join!(wire.command(&ping), server) }).await;
+        assert!(matches!(answer, Ok(Value::SimpleString(_))), "{answer:?}");
+        let next = answered(wire.command(&ping)).await;
+        assert!(matches!(next, Err(Fault::Lost)), "{next:?}");
+    }
+}
