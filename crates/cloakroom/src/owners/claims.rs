@@ -239,7 +239,10 @@ async fn evict(owned: &Owned, owner: &str, number: usize) -> Result<(), Error> {
     let counted: Vec<_> = counted.collect();
     let beyond = counted.len().saturating_sub(number);
     for (claim, found) in counted.into_iter().take(beyond) {
-        if matches!(found, Surveyed::Live(_)) && owners.end_claimed(owner, claim).await? > 0 {
+        let Surveyed::Live(live) = found else {
+            continue;
+        };
+        if owners.end_claimed(owner, claim, live.signed_in).await? > 0 {
             observe::eviction("evicted");
             tracing::info!(session = %claim.id.fingerprint(), "a session was ended: its owner has newer ones, as many as `owner_limit` allows");
         }
