@@ -32,7 +32,6 @@ pub struct RedisHost {
 
 impl RedisServer {
     /// The options of a store on this server.
-    #[must_use]
     pub fn builder(&self) -> RedisStoreBuilder {
         let server = match self {
             Self::Url(url) => return RedisStore::builder(url),
