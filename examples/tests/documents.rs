@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "README.ja.md",
     "DESIGN.md",
@@ -12,6 +12,8 @@ const DOCUMENTS: [&str; 9] = [
     "CONTRIBUTING.md",
     "docs/tutorial.md",
     "docs/tutorial.ja.md",
+    "docs/containers.md",
+    "deploy/aws/README.md",
 ];
 
 fn root() -> &'static Path {
