@@ -1,6 +1,6 @@
 //! The owner index with its bugs.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, slice, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_core::{
@@ -38,7 +38,7 @@ impl RogueStore {
     }
 
     /// A time from this handle's own block.
-    fn from_block(&self, index: &mut Index, now: Timestamp) -> Timestamp {
+    fn time_of_block(&self, index: &mut Index, now: Timestamp) -> Timestamp {
         let mut block = lock(&self.block);
         if block.is_empty() {
             let first = index.tick(now).as_millis();
@@ -101,7 +101,7 @@ impl RogueStore {
         let standing = owned.and_then(|owned| owned.iter().find(|(_, (claimed, _))| claimed == id));
         let standing = standing.map(|(at, _)| *at);
         match (self.rogue, standing) {
-            (Rogue::ClaimAgainMoves, Some(_)) => index.release(owner, &[id.clone()]),
+            (Rogue::ClaimAgainMoves, Some(_)) => index.release(owner, slice::from_ref(id)),
             (Rogue::ClaimAgainShortens, Some(at)) => {
                 index.put(owner, at, id, until);
                 return at;
@@ -111,7 +111,7 @@ impl RogueStore {
                 return now;
             }
             (Rogue::TimesInBlocks, None) => {
-                let at = self.from_block(index, now);
+                let at = self.time_of_block(index, now);
                 index.put(owner, at, id, until);
                 return at;
             }
@@ -130,7 +130,7 @@ impl OwnerIndex for RogueStore {
                 (Rogue::RevisionHidesTombstones, Loaded::Ended(_)) => Loaded::Missing,
                 (_, found) => found,
             };
-            let claims: usize = own.owners.values().map(|owned| owned.len()).sum();
+            let claims: usize = own.owners.values().map(BTreeMap::len).sum();
             let revision = match rogue {
                 Rogue::RevisionToggles => own.revision % 2,
                 Rogue::RevisionCountsClaims => own.revision + claims as u64,
@@ -161,7 +161,7 @@ impl OwnerIndex for RogueStore {
                 let owned = inner.owned(&owner).await?.claims;
                 let standing = owned.into_iter().find(|claim| claim.id == *id);
                 if let Some(claim) = &standing {
-                    inner.release(&owner, &[id.clone()]).await?;
+                    inner.release(&owner, slice::from_ref(id)).await?;
                     yield_now().await;
                     let (at, until) = (claim.at, inner.clock.now().saturating_add(keep));
                     let back = |_: &mut _, index: &mut Index, _| index.put(&owner, at, id, until);
@@ -242,7 +242,7 @@ impl OwnerIndex for RogueStore {
         let inner = self.index();
         if rogue == Rogue::ReleaseInPieces {
             for id in ids {
-                inner.release(&owner, &[id.clone()]).await?;
+                inner.release(&owner, slice::from_ref(id)).await?;
                 yield_now().await;
             }
             return Ok(());
@@ -281,7 +281,7 @@ impl OwnerIndex for RogueStore {
             let before = index.revision;
             let at = match rogue {
                 Rogue::TimesInBlocks => {
-                    let at = self.from_block(index, now);
+                    let at = self.time_of_block(index, now);
                     let last = index.last;
                     index.revoke(whose, now);
                     index.last = last;

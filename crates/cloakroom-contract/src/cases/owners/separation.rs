@@ -1,6 +1,6 @@
 //! Owners, namespaces and sessions that have nothing to do with each other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, slice};
 
 use bytes::Bytes;
 use cloakroom_core::{
@@ -98,7 +98,7 @@ pub(crate) async fn owners_of_any_bytes_stay_apart(factory: &dyn StoreFactory) -
     for (owner, id) in &owners {
         let at = index.revoked_at(owner).await?;
         ensure_eq!(at, revoked.get(owner).copied(), "revocation of {owner:?}");
-        index.release(owner, &[id.clone()]).await?;
+        index.release(owner, slice::from_ref(id)).await?;
         ensure_eq!(
             index.ids(owner).await?,
             vec![],
