@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Parser as _;
-use cloakroom_login::{config::Cli, startup};
+use app::{config::Cli, startup};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
