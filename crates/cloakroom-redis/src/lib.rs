@@ -70,6 +70,7 @@
 //! ```
 
 mod address;
+mod ask;
 mod builder;
 mod connect;
 mod credentials;
@@ -83,6 +84,7 @@ mod store;
 mod tls;
 
 pub use address::Address;
+pub use ask::Reply;
 pub use builder::RedisStoreBuilder;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use server::{ServerInfo, ServerKind};
