@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::{cookie::CookieArgs, doctor::DoctorArgs, sessions::SessionsArgs};
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -31,6 +33,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Who is signed in, and signing somebody out
+    Sessions(SessionsArgs),
+    /// See whether the store is set up as sessions need it
+    Doctor(DoctorArgs),
+    /// Sign an id, verify a cookie
+    Cookie(CookieArgs),
     /// Write the completions of a shell to standard output
     Completions {
         /// The shell

@@ -39,6 +39,15 @@ impl Failure {
         Self::new(Exit::File, format!("{what}: {error}"))
     }
 
+    /// A SQLite file that was open cannot be read. SQLite's own words hold no values.
+    #[must_use]
+    pub fn sqlite(error: &rusqlite::Error) -> Self {
+        Self::new(
+            Exit::Store,
+            format!("the file of the sessions cannot be read: {error}"),
+        )
+    }
+
     /// The output cannot be written. A pipe whose reader has gone, as `head` goes, is no failure: the command ends there.
     #[must_use]
     pub fn output(error: &io::Error) -> Self {

@@ -21,10 +21,22 @@ pub mod exit;
 pub mod failure;
 pub mod output;
 
+mod clock;
 mod completions;
+mod confirm;
+mod cookie;
+mod doctor;
+mod format;
+mod handle;
 mod man;
+mod prefixes;
+mod progress;
+mod secrets;
+mod sessions;
+mod store;
+mod table;
 
-use std::process::ExitCode;
+use std::{future::Future, process::ExitCode};
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -66,7 +78,19 @@ fn refused(error: &clap::Error) -> ExitCode {
 
 fn run(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::Sessions(args) => block_on(sessions::run(args, output)),
+        Command::Doctor(args) => block_on(doctor::run(args, output)),
+        Command::Cookie(args) => cookie::run(args, output),
         Command::Completions { shell } => completions::write(*shell, Cli::command(), output),
         Command::Man { folder } => man::write(folder.as_deref(), Cli::command(), output),
     }
+}
+
+/// One thread is enough: a command waits for one answer at a time.
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::file("the program cannot start", &error))?;
+    runtime.block_on(work)
 }

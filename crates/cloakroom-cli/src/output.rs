@@ -125,6 +125,18 @@ impl Output {
     }
 }
 
+/// Says on standard error what does not stop the command.
+pub fn warn(what: impl fmt::Display) {
+    let yellow = style::WARN;
+    // Whoever closed our standard error does not want to know.
+    let _ = writeln!(anstream::stderr(), "{yellow}warning:{yellow:#} {what}");
+}
+
+/// Says on standard error what helps a person and belongs into no result.
+pub fn note(what: impl fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{what}");
+}
+
 /// A text from a store or a server as it may be shown: control characters, which could move a terminal's cursor or colour
 /// a lie, are replaced, and so are the marks that turn the direction of writing.
 #[must_use]
