@@ -4,7 +4,7 @@ use std::{any::Any, fmt, future::Future, process::Command, sync::Arc, time::Dura
 
 use async_trait::async_trait;
 use cloakroom_core::{
-    Error, Store,
+    Error, OwnerIndex, Store,
     store::{Scan, Sweep},
 };
 use futures_util::future::BoxFuture;
@@ -32,20 +32,23 @@ pub struct Handle {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sweep: Option<Arc<dyn Sweep>>,
     pub(crate) scan: Option<Arc<dyn Scan>>,
+    pub(crate) owner_index: Option<Arc<dyn OwnerIndex>>,
 }
 
 impl Handle {
-    /// A store that has neither [`Sweep`] nor [`Scan`].
+    /// A store that has none of [`Sweep`], [`Scan`] and [`OwnerIndex`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self {
             store,
             sweep: None,
             scan: None,
+            owner_index: None,
         }
     }
 
-    /// A store that has both [`Sweep`] and [`Scan`].
+    /// A store that has both [`Sweep`] and [`Scan`]; for one that has an [`OwnerIndex`] too, add
+    /// [`with_owner_index`](Self::with_owner_index).
     #[must_use]
     pub fn full<S: Sweep + Scan>(store: Arc<S>) -> Self {
         Self::new(store.clone())
@@ -66,6 +69,13 @@ impl Handle {
         self.scan = Some(scan);
         self
     }
+
+    /// The same handle, with the owner index of the same store.
+    #[must_use]
+    pub fn with_owner_index(mut self, owner_index: Arc<dyn OwnerIndex>) -> Self {
+        self.owner_index = Some(owner_index);
+        self
+    }
 }
 
 /// Something that not every store or every factory can do. A case that needs one which is absent is skipped, and the
@@ -79,6 +89,8 @@ pub enum Capability {
     Sweep,
     /// The store implements [`Scan`].
     Scan,
+    /// The store implements [`OwnerIndex`].
+    OwnerIndex,
     /// The store can be closed and opened again with its data: [`Opened::on_reopen`].
     Reopen,
     /// The same backing has other namespaces: [`Opened::on_sibling`].
@@ -198,7 +210,8 @@ impl Opened {
         self
     }
 
-    /// A command whose process opens the same store and calls [`write_until_killed`](crate::kill::write_until_killed).
+    /// A command whose process opens the same store and calls [`write_until_killed`](crate::kill::write_until_killed), or
+    /// for a store with an [`OwnerIndex`] [`write_owned_until_killed`](crate::kill::write_owned_until_killed).
     /// A test binary can be its own writer: see [`kill`](crate::kill).
     pub fn on_writer(mut self, writer: impl Fn() -> Command + Send + Sync + 'static) -> Self {
         self.writer = Some(Box::new(writer));
@@ -231,6 +244,7 @@ impl Opened {
             ),
             Capability::Sweep => (self.handle.sweep.is_some(), "it has no Sweep"),
             Capability::Scan => (self.handle.scan.is_some(), "it has no Scan"),
+            Capability::OwnerIndex => (self.handle.owner_index.is_some(), "it has no OwnerIndex"),
             Capability::Reopen => (self.reopen.is_some(), "it cannot be opened again"),
             Capability::Siblings | Capability::NestedNamespaces => {
                 (self.sibling.is_some(), "it has no other namespace")

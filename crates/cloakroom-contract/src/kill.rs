@@ -1,4 +1,4 @@
-//! The other side of `durability::acknowledged_survives_a_killed_process`: a process that writes until it is killed.
+//! The other side of `durability::acknowledged_survives_a_killed_process`, and of the same case of `owners`: a process that writes until it is killed.
 //!
 //! A test binary can be its own writer. The factory's command starts the same binary with the name of one test and
 //! says in an environment variable which store to open:
@@ -18,12 +18,17 @@
 //! })
 //! ```
 
-use std::{io::Write as _, time::Duration};
+use std::{env, io::Write as _, time::Duration};
 
-use cloakroom_core::{EndReason, SessionId, Store};
+use cloakroom_core::{EndReason, OwnerIndex, SessionId, Store, owner_index::Whose};
 
 const TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const MARK: &str = "acknowledged step ";
+const AT: &str = " at ";
+
+/// What the suite wants to be written stands in this variable of the writer's environment; without it, sessions.
+pub(crate) const WRITES: &str = "CLOAKROOM_CONTRACT_WRITES";
+pub(crate) const CLAIMS: &str = "claims";
 
 /// How many steps behind the last acknowledged one are looked at too.
 pub(crate) const AFTERMATH: usize = 100;
@@ -87,4 +92,43 @@ pub async fn write_until_killed(store: &dyn Store) {
             return;
         }
     }
+}
+
+/// The same for a store with an owner index: sessions for the one case, claims and revocations for the other.
+pub async fn write_owned_until_killed(store: &dyn OwnerIndex) {
+    let claims = env::var(WRITES).is_ok_and(|writes| writes == CLAIMS);
+    if !claims {
+        return write_until_killed(store).await;
+    }
+    let start = std::time::Instant::now();
+    for step in 0.. {
+        let owner = owner(step);
+        let done = if revokes(step) {
+            store.revoke(Whose::Owner(&owner)).await
+        } else {
+            let claimed = store.claim(&owner, &id(step), TTL, None).await;
+            claimed.map(|claimed| claimed.at)
+        };
+        let Ok(at) = done else { return };
+        let at = at.as_millis();
+        let told = writeln!(std::io::stdout(), "{MARK}{step}{AT}{at}");
+        if told.is_err() || start.elapsed() > Duration::from_secs(60) {
+            return;
+        }
+    }
+}
+
+pub(crate) fn owner(step: usize) -> String {
+    format!("owner {}", step % 7)
+}
+
+pub(crate) fn revokes(step: usize) -> bool {
+    step % 3 == 2
+}
+
+/// The step and the time that a line of the writer tells.
+pub(crate) fn told(line: &str) -> Option<(usize, i64)> {
+    let (_, told) = line.split_once(MARK)?;
+    let (step, at) = told.split_once(AT)?;
+    Some((step.trim().parse().ok()?, at.trim().parse().ok()?))
 }

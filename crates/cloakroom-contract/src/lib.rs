@@ -1,6 +1,7 @@
 //! What every cloakroom store must do, as a test kit that any store can run.
 //!
-//! The law is written in [`cloakroom_core::store`]; here it is [cases](cases()), each of which opens a fresh store,
+//! The law is written in [`cloakroom_core::store`] and, for stores that know whose a session is, in
+//! [`cloakroom_core::owner_index`]; here it is [cases](cases()), each of which opens a fresh store,
 //! does one thing to it and looks at what the store answers. A store that passes them all can stand behind
 //! cloakroom's sessions.
 //!
@@ -55,6 +56,7 @@ mod list;
 pub mod model;
 mod probe;
 pub mod reference;
+mod reference_index;
 mod report;
 pub mod rogues;
 

@@ -121,6 +121,44 @@ macro_rules! __for_each_case {
             model {
                 random_sequences_agree_with_the_model
             }
+            owners {
+                claims_are_listed_oldest_first
+                a_claim_stands_before_its_session_exists
+                a_claim_made_again_keeps_its_time_and_place
+                a_claim_made_again_never_shortens_its_time
+                a_claim_is_kept_for_its_time
+                claims_take_the_longest_time
+                release_takes_away_what_it_names
+                thousands_of_claims_are_listed_and_released
+                owners_of_any_bytes_stay_apart
+                its_own_namespace_alone
+                nested_namespaces_stay_apart
+                a_change_is_seen_from_every_handle
+                the_limit_names_the_oldest_beyond_it
+                the_limit_never_names_the_claimed_one
+                parallel_claims_with_a_limit_leave_the_newest
+                times_are_strictly_increasing
+                times_are_strictly_increasing_in_parallel
+                times_agree_with_the_order_of_calls
+                a_revocation_concerns_its_owner_alone
+                a_revocation_of_everybody_concerns_everybody
+                the_later_revocation_counts
+                a_revocation_stands_for_its_time
+                the_revision_changes_with_each_revocation
+                the_revision_changes_with_nothing_else
+                the_revision_is_never_ahead_of_what_it_counts
+                it_leaves_sessions_alone
+                load_with_revision_answers_as_load
+                a_sign_in_beside_a_revocation_is_before_or_after
+                claims_and_revocations_survive
+                acknowledged_survives_a_killed_process
+                an_outage_is_an_error_and_never_an_answer
+                reading_works_where_writing_does_not
+                a_dropped_claim_is_before_or_after
+                a_dropped_release_is_before_or_after
+                a_dropped_revocation_is_before_or_after
+                random_sequences_agree_with_the_model
+            }
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    num::NonZeroUsize,
     sync::Arc,
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
@@ -9,7 +10,9 @@ use std::{
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Error, Loaded, Replaced, Retired, SessionId, Store, Stored,
+    Created, EndReason, Error, Loaded, OwnerIndex, Replaced, Retired, SessionId, Store, Stored,
+    Timestamp,
+    owner_index::{Claim, Claimed, Revision, Whose},
     store::{Scan, ScanPage, Sweep},
 };
 
@@ -46,7 +49,7 @@ pub(crate) async fn answer<T>(
     }
 }
 
-async fn ok<T>(what: &str, call: impl Future<Output = Result<T, Error>>) -> Step<T> {
+pub(crate) async fn ok<T>(what: &str, call: impl Future<Output = Result<T, Error>>) -> Step<T> {
     answer(what, call).await?.map_err(|error| {
         Stop::failed(format_args!(
             "{what} failed ({}): {error}",
@@ -282,6 +285,96 @@ impl Stage {
     pub(crate) fn scanner(&self) -> Step<Arc<dyn Scan>> {
         let scan = self.opened.handle.scan.clone();
         scan.ok_or_else(|| Stop::Skipped("it has no Scan".to_owned()))
+    }
+
+    pub(crate) fn index(&self) -> Step<Index> {
+        self.opened.handle.index()
+    }
+
+    /// The owner index of another namespace of the same backing.
+    pub(crate) async fn sibling_index(&self, name: &str) -> Step<(Probe, Index)> {
+        let handle = self.sibling(name).await?;
+        Ok((Probe(handle.store.clone()), handle.index()?))
+    }
+}
+
+impl Handle {
+    fn index(&self) -> Step<Index> {
+        let index = self.owner_index.clone();
+        let index = index.ok_or_else(|| Stop::Skipped("it has no OwnerIndex".to_owned()))?;
+        Ok(Index(index))
+    }
+}
+
+/// One handle on an owner index.
+#[derive(Clone, Debug)]
+pub(crate) struct Index(pub(crate) Arc<dyn OwnerIndex>);
+
+impl Index {
+    /// A claim for an hour without a limit.
+    pub(crate) async fn claim(&self, owner: &str, id: &SessionId) -> Step<Timestamp> {
+        let claimed = self.claim_with(owner, id, HOUR, None).await?;
+        ensure!(
+            claimed.over.is_empty(),
+            "a claim without a limit names claims beyond it"
+        );
+        Ok(claimed.at)
+    }
+
+    /// A claim for an hour: what is beyond the limit.
+    pub(crate) async fn claim_within(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        limit: usize,
+    ) -> Step<Vec<SessionId>> {
+        let limit = NonZeroUsize::new(limit);
+        Ok(self.claim_with(owner, id, HOUR, limit).await?.over)
+    }
+
+    pub(crate) async fn claim_with(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        keep: Duration,
+        limit: Option<NonZeroUsize>,
+    ) -> Step<Claimed> {
+        ok("claim", self.0.claim(owner, id, keep, limit)).await
+    }
+
+    pub(crate) async fn owned(&self, owner: &str) -> Step<Vec<Claim>> {
+        Ok(ok("owned", self.0.owned(owner)).await?.claims)
+    }
+
+    /// The ids of an owner's claims, in the order of the answer.
+    pub(crate) async fn ids(&self, owner: &str) -> Step<Vec<SessionId>> {
+        let owned = self.owned(owner).await?;
+        Ok(owned.into_iter().map(|claim| claim.id).collect())
+    }
+
+    pub(crate) async fn release(&self, owner: &str, ids: &[SessionId]) -> Step {
+        ok("release", self.0.release(owner, ids)).await
+    }
+
+    pub(crate) async fn revoke(&self, owner: &str) -> Step<Timestamp> {
+        ok("revoke", self.0.revoke(Whose::Owner(owner))).await
+    }
+
+    pub(crate) async fn revoke_everybody(&self) -> Step<Timestamp> {
+        ok("revoke", self.0.revoke(Whose::Everybody)).await
+    }
+
+    pub(crate) async fn revoked_at(&self, owner: &str) -> Step<Option<Timestamp>> {
+        ok("revoked_at", self.0.revoked_at(owner)).await
+    }
+
+    pub(crate) async fn load(&self, id: &SessionId) -> Step<(Loaded, Revision)> {
+        ok("load_with_revision", self.0.load_with_revision(id)).await
+    }
+
+    /// The revision as it comes with a load.
+    pub(crate) async fn revision(&self) -> Step<Revision> {
+        Ok(self.load(&fresh_id()).await?.1)
     }
 }
 

@@ -22,7 +22,7 @@ use cloakroom_core::{
 };
 use tokio::task::yield_now;
 
-use crate::{Handle, Opened};
+use crate::{Handle, Opened, reference_index::Index};
 
 /// What a namespace has under an id.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ impl Entry {
 #[derive(Default)]
 struct State {
     namespaces: BTreeMap<String, BTreeMap<SessionId, Entry>>,
+    indexes: BTreeMap<String, Index>,
     unreachable: bool,
     read_only: bool,
 }
@@ -100,6 +101,12 @@ impl ReferenceStore {
         change(namespace.or_default(), now);
     }
 
+    /// The same for the owner index.
+    pub(crate) fn meddle_with_index(&self, change: impl FnOnce(&mut Index)) {
+        let mut state = self.state();
+        change(state.indexes.entry(self.namespace.clone()).or_default());
+    }
+
     /// An [`Opened`] with every capability that a store in memory can have, for handles that `wrap` makes from this
     /// one.
     fn opened<W>(&self, wrap: W) -> Opened
@@ -137,6 +144,16 @@ impl ReferenceStore {
         changes: bool,
         step: impl FnOnce(&mut BTreeMap<SessionId, Entry>, Timestamp) -> T,
     ) -> Result<T, Error> {
+        self.step_with_index(changes, |entries, _, now| step(entries, now))
+            .await
+    }
+
+    /// The same for what concerns the owner index.
+    pub(crate) async fn step_with_index<T>(
+        &self,
+        changes: bool,
+        step: impl FnOnce(&mut BTreeMap<SessionId, Entry>, &mut Index, Timestamp) -> T,
+    ) -> Result<T, Error> {
         yield_now().await;
         let answer = {
             let mut state = self.state();
@@ -153,8 +170,14 @@ impl ReferenceStore {
                 ));
             }
             let now = self.clock.now();
-            let namespace = state.namespaces.entry(self.namespace.clone());
-            step(namespace.or_default(), now)
+            let State {
+                namespaces,
+                indexes,
+                ..
+            } = &mut *state;
+            let entries = namespaces.entry(self.namespace.clone()).or_default();
+            let index = indexes.entry(self.namespace.clone()).or_default();
+            step(entries, index, now)
         };
         yield_now().await;
         Ok(answer)
@@ -171,7 +194,10 @@ impl fmt::Debug for ReferenceStore {
 
 /// A fresh reference store in virtual time, with every capability that a store in memory can have.
 pub fn opened() -> Opened {
-    opened_as(|store| Handle::full(Arc::new(store)))
+    opened_as(|store| {
+        let store = Arc::new(store);
+        Handle::full(store.clone()).with_owner_index(store)
+    })
 }
 
 /// The same for handles that `wrap` makes from the reference store's.

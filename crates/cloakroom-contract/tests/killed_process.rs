@@ -4,6 +4,7 @@
 use std::{
     env, fs,
     io::{self, Write},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, Mutex},
@@ -13,22 +14,27 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_contract::{
-    Handle, Opened, Outcome, StoreFactory, find, kill::write_until_killed,
+    Handle, Opened, Outcome, StoreFactory, find, kill::write_owned_until_killed,
     reference::ReferenceStore,
 };
 use cloakroom_core::{
-    Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
-    Timestamp,
+    Clock, Created, EndReason, Error, ErrorKind, Loaded, OwnerIndex, Replaced, Retired, SessionId,
+    Store, Timestamp,
+    owner_index::{Claimed, Claims, Revision, Whose},
 };
 
 const PATH: &str = "CLOAKROOM_TEST_LOG";
 const BUFFERED: &str = "CLOAKROOM_TEST_BUFFERED";
 
-#[derive(Debug)]
-struct SystemClock;
+/// The system's, or that of the line of the log that is read again.
+#[derive(Debug, Default)]
+struct LogClock(Mutex<Option<Timestamp>>);
 
-impl Clock for SystemClock {
+impl Clock for LogClock {
     fn now(&self) -> Timestamp {
+        if let Some(at) = *self.0.lock().unwrap() {
+            return at;
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
     }
@@ -67,7 +73,8 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     async fn open(path: &Path, buffered: bool) -> Self {
-        let inner = ReferenceStore::new(Arc::new(SystemClock));
+        let clock = Arc::new(LogClock::default());
+        let inner = ReferenceStore::new(clock.clone());
         let day = Duration::from_secs(24 * 60 * 60);
         for line in fs::read_to_string(path).unwrap_or_default().lines() {
             // A line that was torn by the kill has no mark at its end.
@@ -83,6 +90,16 @@ impl Log {
             };
             if let Some(reason) = reason {
                 inner.end(&id, reason).await.unwrap();
+                continue;
+            }
+            if let Some((what, at, owner)) = of_owner(value) {
+                *clock.0.lock().unwrap() = Some(at);
+                if what == CLAIM {
+                    inner.claim(owner, &id, day, None).await.unwrap();
+                } else {
+                    inner.revoke(Whose::Owner(owner)).await.unwrap();
+                }
+                *clock.0.lock().unwrap() = None;
                 continue;
             }
             let value: Vec<u8> = value
@@ -163,6 +180,63 @@ impl Store for Log {
     }
 }
 
+const CLAIM: &str = "claim";
+const REVOKE: &str = "revoke";
+
+/// What a line says of an owner: what was done, when, and to whom.
+fn of_owner(value: &str) -> Option<(&str, Timestamp, &str)> {
+    let (what, rest) = value.split_once(' ')?;
+    let (at, owner) = rest.split_once(' ')?;
+    Some((what, Timestamp::from_millis(at.parse().ok()?), owner))
+}
+
+#[async_trait]
+impl OwnerIndex for Log {
+    async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
+        self.inner.load_with_revision(id).await
+    }
+
+    async fn claim(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        keep: Duration,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<Claimed, Error> {
+        let claimed = self.inner.claim(owner, id, keep, limit).await?;
+        let at = claimed.at.as_millis();
+        self.write(id, &format!("{CLAIM} {at} {owner}"))?;
+        Ok(claimed)
+    }
+
+    async fn owned(&self, owner: &str) -> Result<Claims, Error> {
+        self.inner.owned(owner).await
+    }
+
+    async fn release(&self, owner: &str, ids: &[SessionId]) -> Result<(), Error> {
+        self.inner.release(owner, ids).await
+    }
+
+    async fn revoke(&self, whose: Whose<'_>) -> Result<Timestamp, Error> {
+        let at = self.inner.revoke(whose).await?;
+        if let Whose::Owner(owner) = whose {
+            let nobody = SessionId::from_random([0; 24]);
+            let millis = at.as_millis();
+            self.write(&nobody, &format!("{REVOKE} {millis} {owner}"))?;
+        }
+        Ok(at)
+    }
+
+    async fn revoked_at(&self, owner: &str) -> Result<Option<Timestamp>, Error> {
+        self.inner.revoked_at(owner).await
+    }
+}
+
+fn handle(store: Log) -> Handle {
+    let store = Arc::new(store);
+    Handle::new(store.clone()).with_owner_index(store)
+}
+
 /// A file that goes with its guard.
 struct Removed(PathBuf);
 
@@ -190,11 +264,11 @@ impl StoreFactory for Factory {
         let buffered = self.buffered;
         let (again, written) = (path.clone(), path.clone());
         let store = Log::open(&path, buffered).await;
-        Ok(Opened::new(Handle::new(Arc::new(store)))
+        Ok(Opened::new(handle(store))
             .keep(Removed(path))
             .on_reopen(move || {
                 let path = again.clone();
-                async move { Ok(Handle::new(Arc::new(Log::open(&path, buffered).await))) }
+                async move { Ok(handle(Log::open(&path, buffered).await)) }
             })
             .on_writer(move || {
                 let mut command = Command::new(env::current_exe().unwrap());
@@ -213,22 +287,33 @@ async fn writer() {
         return;
     };
     let buffered = env::var_os(BUFFERED).is_some_and(|value| !value.is_empty());
-    write_until_killed(&Log::open(Path::new(&path), buffered).await).await;
+    write_owned_until_killed(&Log::open(Path::new(&path), buffered).await).await;
 }
+
+/// Of sessions, and of the owner index.
+const CASES: [&str; 2] = [
+    "durability::acknowledged_survives_a_killed_process",
+    "owners::acknowledged_survives_a_killed_process",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_before_it_is_acknowledged_survives() {
-    let case = find("durability::acknowledged_survives_a_killed_process").unwrap();
-    let outcome = case.run(&Factory { buffered: false }).await;
-    assert_eq!(outcome, Outcome::Passed);
+    for name in CASES {
+        let outcome = find(name).unwrap().run(&Factory { buffered: false }).await;
+        assert_eq!(outcome, Outcome::Passed, "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_acknowledged_before_it_is_written_is_caught() {
-    let case = find("durability::acknowledged_survives_a_killed_process").unwrap();
-    let outcome = case.run(&Factory { buffered: true }).await;
-    let Outcome::Failed(message) = &outcome else {
-        panic!("{outcome:?}");
-    };
-    assert!(message.contains("was acknowledged"), "{message}");
+    for (name, said) in CASES
+        .iter()
+        .zip(["was acknowledged", "is lost with the process"])
+    {
+        let outcome = find(name).unwrap().run(&Factory { buffered: true }).await;
+        let Outcome::Failed(message) = &outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(message.contains(said), "{message}");
+    }
 }

@@ -64,7 +64,8 @@ impl Clock for SystemClock {
 impl StoreFactory for RealTime {
     async fn open(&self) -> Result<Opened, Error> {
         let store = Arc::new(ReferenceStore::new(Arc::new(SystemClock)));
-        Ok(Opened::new(Handle::full(store)).real_time(Duration::from_millis(2)))
+        let handle = Handle::full(store.clone()).with_owner_index(store);
+        Ok(Opened::new(handle).real_time(Duration::from_millis(2)))
     }
 }
 

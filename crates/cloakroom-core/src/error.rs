@@ -39,6 +39,12 @@ pub enum ErrorKind {
     TooLate,
     /// An option or a combination of options is not allowed.
     Config,
+    /// Nobody is signed in to the session.
+    NotSignedIn,
+    /// Somebody is signed in, but signed in too long ago for what was asked.
+    NotFresh,
+    /// The owner has as many sessions as the limit allows, and none of them gives way.
+    TooManySessions,
 }
 
 impl ErrorKind {
@@ -57,6 +63,9 @@ impl ErrorKind {
             Self::Gone => "gone",
             Self::TooLate => "too_late",
             Self::Config => "config",
+            Self::NotSignedIn => "not_signed_in",
+            Self::NotFresh => "not_fresh",
+            Self::TooManySessions => "too_many_sessions",
         }
     }
 }

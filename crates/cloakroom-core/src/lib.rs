@@ -6,6 +6,7 @@
 //! # Layout
 //!
 //! - [`id`]: the session id, its grammar and its fingerprint for logs.
+//! - [`handle`]: what names a session to those who must not know its id.
 //! - [`ticket`]: `s:<id>.<mac>`, signed and verified as Node's cookie-signature does.
 //! - [`keyring`]: several secrets; the first signs, all verify.
 //! - [`cookie`]: the `Cookie` header in, the `Set-Cookie` header out.
@@ -17,11 +18,13 @@
 //! - [`merge`]: the three-way merge when another request committed first.
 //! - [`store`]: the law that every store keeps.
 //! - [`owner_index`]: the law of stores that know whose a session is, and can end an owner's sessions.
+//! - [`usage`]: what an owned session remembers of its use, and how long its claim is kept.
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
 pub mod cookie;
 pub mod error;
+pub mod handle;
 pub mod id;
 pub mod json;
 pub mod keyring;
@@ -34,9 +37,11 @@ pub mod session;
 pub mod store;
 pub mod ticket;
 pub mod time;
+pub mod usage;
 
 pub use cookie::{CookieOptions, Priority, SameSite, Secure};
 pub use error::{Error, ErrorKind};
+pub use handle::SessionHandle;
 pub use id::SessionId;
 pub use keyring::Secrets;
 pub use owner_index::OwnerIndex;

@@ -25,7 +25,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::{Error, Loaded, SessionId, Store, Timestamp};
+use crate::{Error, ErrorKind, Loaded, SessionId, Store, Timestamp};
 
 /// How long a claim whose session is not there may be younger and still be kept: its session may be about to be written.
 pub const CLAIM_GRACE: Duration = Duration::from_secs(60);
@@ -38,7 +38,8 @@ pub const MAX_OWNER_LEN: usize = 1024;
 pub const REVOCATION_TTL: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// A number that changes with every revocation in a namespace, and with nothing else while the store keeps its data: as
-/// long as it is the same, what [`OwnerIndex::revoked_at`] answered still holds.
+/// long as it is the same, what [`OwnerIndex::revoked_at`] answered still holds. None comes twice. A store that can lose its
+/// data does well to take the time of the latest revocation, which does not begin anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
@@ -94,6 +95,24 @@ impl Claims {
     pub fn is_settled(&self, claim: &Claim) -> bool {
         self.now.saturating_since(claim.at) > CLAIM_GRACE
     }
+}
+
+/// Checks an owner before it is given to an index.
+///
+/// # Errors
+///
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty owner and for one of more than [`MAX_OWNER_LEN`] bytes.
+pub fn check_owner(owner: &str) -> Result<(), Error> {
+    let length = owner.len();
+    if (1..=MAX_OWNER_LEN).contains(&length) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Invalid,
+        format!(
+            "an owner has 1 to {MAX_OWNER_LEN} bytes, this one has {length}; sign in with the key that your users have in your database"
+        ),
+    ))
 }
 
 /// Optional: a store that knows which sessions are whose. See the [module's documentation](self) for the law.

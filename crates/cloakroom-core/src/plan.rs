@@ -15,6 +15,7 @@ use crate::{
     policy::{Policy, Times, Unset},
     record::Record,
     session::{Ending, Existing, NewReason, Origin, View},
+    usage::{self, Reach},
 };
 
 /// A store operation, a cookie operation, and what they say about the request.
@@ -76,6 +77,28 @@ impl StoreOp {
     }
 }
 
+impl StoreOp {
+    /// The value that the operation writes.
+    pub fn write_mut(&mut self) -> Option<&mut Write> {
+        match self {
+            Self::Create(write) | Self::Replace(write) | Self::Rotate { write, .. } => Some(write),
+            Self::None | Self::Renew { .. } | Self::End { .. } => None,
+        }
+    }
+}
+
+impl Write {
+    /// The same without a claim, which could not be made: the record is not to say that it was.
+    pub fn forget_claim(&mut self) {
+        if self.claim.take().is_some() {
+            let mut usage = self.record.usage();
+            usage.kept = None;
+            self.record.set_usage(&usage);
+            self.value = self.record.to_bytes();
+        }
+    }
+}
+
 /// A value to be written.
 #[derive(Clone, PartialEq)]
 pub struct Write {
@@ -87,6 +110,28 @@ pub struct Write {
     pub value: Bytes,
     /// For how long.
     pub ttl: Duration,
+    /// What the owner index must know of it.
+    pub claim: Option<ClaimOp>,
+}
+
+/// What to ask of the owner index for a write.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClaimOp {
+    /// Whose the session is.
+    pub owner: String,
+    /// For how long the claim is to be kept.
+    pub keep: Duration,
+    /// Before the write, since no claim reaches as far as the session may live; otherwise it can be made beside it.
+    pub first: bool,
+}
+
+impl fmt::Debug for ClaimOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimOp")
+            .field("keep", &self.keep)
+            .field("first", &self.first)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Write {
@@ -160,8 +205,9 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
     }
     let mut record = view.record.clone();
     stamp(&mut record, policy, now);
+    let request = Request { view, policy, now };
     let times = policy.times(&record, now);
-    let write = write(view.fresh_id(), record, &times);
+    let write = write(view.fresh_id(), record, &times, Kind::New, &request);
     Plan {
         store: StoreOp::Create(write),
         cookie: set(view.fresh_id(), &times),
@@ -200,10 +246,11 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
         _ => policy.times(&record, now),
     };
 
+    let request = Request { view, policy, now };
     if view.is_rotated() {
         return Plan {
             store: StoreOp::Rotate {
-                write: write(view.fresh_id(), record, &times),
+                write: write(view.fresh_id(), record, &times, Kind::New, &request),
                 old: existing.id.clone(),
                 grant: view.signs_in(),
             },
@@ -217,10 +264,13 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     if view.is_settled() && !modified {
         return NOTHING;
     }
-    let stale = !silent && (stamped || (!policy.exclusive && is_stale(&record, &times)));
+    let claim_is_due =
+        is_owned(&record, policy) && usage::reach(&record, &times, now) != Reach::Far;
+    let stale =
+        !silent && (stamped || claim_is_due || (!policy.exclusive && is_stale(&record, &times)));
     let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
-    let store = if modified || policy.resave && !silent || stale {
-        StoreOp::Replace(write(&existing.id, record, &times))
+    let store = if modified || view.is_adopted() || policy.resave && !silent || stale {
+        StoreOp::Replace(write(&existing.id, record, &times, Kind::Kept, &request))
     } else if renew {
         StoreOp::Renew {
             id: existing.id.clone(),
@@ -258,14 +308,63 @@ fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
     }
 }
 
-fn write(id: &SessionId, mut record: Record, times: &Times) -> Write {
+/// What a write is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A session under an id that nobody knows yet.
+    New,
+    /// A session under its id.
+    Kept,
+}
+
+struct Request<'a> {
+    view: &'a View,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+fn write(
+    id: &SessionId,
+    mut record: Record,
+    times: &Times,
+    kind: Kind,
+    request: &Request<'_>,
+) -> Write {
     record.set_expires(times.expires);
+    let claim = claim(&record, times, kind, request);
+    if is_owned(&record, request.policy) {
+        let (policy, now) = (request.policy, request.now);
+        let kept = claim.as_ref().map(|claim| now.saturating_add(claim.keep));
+        usage::note(&mut record, request.view.client(), kept, policy, now);
+    }
     Write {
         id: id.clone(),
         value: record.to_bytes(),
         record,
         ttl: times.ttl,
+        claim,
     }
+}
+
+fn is_owned(record: &Record, policy: &Policy) -> bool {
+    policy.owners && record.identity().owner.is_some()
+}
+
+/// The claim that a write needs. Claims are made again as values are: when half of the lifetime has passed.
+fn claim(record: &Record, times: &Times, kind: Kind, request: &Request<'_>) -> Option<ClaimOp> {
+    let now = request.now;
+    let owner = record.identity().owner.filter(|_| request.policy.owners)?;
+    let reach = match kind {
+        Kind::New => Reach::Short,
+        Kind::Kept if request.view.is_adopted() => Reach::Short,
+        Kind::Kept => usage::reach(record, times, now),
+    };
+    let until = usage::keep_until(record, times, now);
+    (reach != Reach::Far).then(|| ClaimOp {
+        owner,
+        keep: until.saturating_since(now),
+        first: reach == Reach::Short,
+    })
 }
 
 fn set(id: &SessionId, times: &Times) -> CookieOp {

@@ -124,6 +124,9 @@ pub struct Policy {
     /// Only cloakroom writes to the store: no names and integers are refused for Node's sake, and `cookie.expires` is
     /// not kept fresh for it.
     pub exclusive: bool,
+    /// Owned sessions are in an owner index: they remember when and from where they were used, and their claims are kept
+    /// as long as they may live.
+    pub owners: bool,
     /// How large a session may be.
     pub limits: Limits,
 }
@@ -139,6 +142,7 @@ impl Default for Policy {
             unset: Unset::Destroy,
             renew_after: 0.0,
             exclusive: false,
+            owners: false,
             limits: Limits::default(),
         }
     }

@@ -98,7 +98,7 @@ pub enum OwnLifetime {
 pub struct Identity {
     /// The owner, as given to `sign_in`.
     pub owner: Option<String>,
-    /// When `sign_in` was called.
+    /// When they signed in: the time of the store, where there is an owner index, and else the application's.
     pub signed_in: Option<Timestamp>,
 }
 
@@ -266,11 +266,11 @@ impl Record {
         self.change_cookie(|cookie| cookie.set("expires", value));
     }
 
-    fn meta(&self) -> Option<RawObject> {
+    pub(crate) fn meta(&self) -> Option<RawObject> {
         RawObject::from_raw(self.top.get(META)?, usize::MAX)
     }
 
-    fn change_meta(&mut self, change: impl FnOnce(&mut RawObject)) {
+    pub(crate) fn change_meta(&mut self, change: impl FnOnce(&mut RawObject)) {
         let mut meta = self.meta().unwrap_or_default();
         change(&mut meta);
         if meta.is_empty() {
@@ -345,7 +345,7 @@ fn is_max_age(raw: &Raw) -> bool {
 }
 
 /// JSON of a plain value, which cannot fail.
-fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Raw {
+pub(crate) fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Raw {
     Raw::of(value).unwrap_or_else(|_| Raw::null())
 }
 

@@ -13,7 +13,15 @@ use cloakroom_core::{
 };
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{config::Config, load::timed, observe};
+use crate::{
+    config::Config,
+    load::{self, timed},
+    observe,
+    owners::{
+        claims::{Before, Claims},
+        end::{Ended, end_if},
+    },
+};
 
 /// How many conflicts a commit survives that has its turn: they come from other processes.
 const TRIES: u32 = 5;
@@ -130,6 +138,7 @@ pub(crate) async fn commit(
     view: &mut View,
     circumstances: Circumstances,
 ) -> Result<Outcome, Failure> {
+    let mut claims = Claims::of(view);
     let mut turn = None;
     let mut conflicts = 0;
     let patience = config.deadline.saturating_mul(TRIES);
@@ -155,14 +164,32 @@ pub(crate) async fn commit(
             turn = config.turns.if_taken(stored_id(view), patience).await;
         }
         let stake = Stake::of(view, &planned);
+        let planned = match claims.before(config, view, planned).await {
+            Ok(Before::Go(planned)) => planned,
+            Ok(Before::Gone) => {
+                claims.ended(config);
+                end_revoked(config, view);
+                return Ok(Outcome::gone());
+            }
+            Err(error) => {
+                claims.failed(config);
+                return Err(Failure { error, stake });
+            }
+        };
         match step(config, view, planned, circumstances.age).await {
-            Ok(Step::Done(outcome)) => return Ok(outcome),
+            Ok(Step::Done(outcome)) => {
+                settle(config, view, claims, &outcome.fate).await;
+                return Ok(outcome);
+            }
             // The id was taken, which no honest store says twice of fresh random ids.
             Ok(Step::Again) => conflicts += 1,
             Ok(Step::Conflict(theirs)) => {
                 observe::conflict();
-                merge::rebase(view, theirs, &config.policy, &config.resolver)
-                    .map_err(|error| Failure { error, stake })?;
+                if let Err(error) = merge::rebase(view, theirs, &config.policy, &config.resolver) {
+                    claims.failed(config);
+                    return Err(Failure { error, stake });
+                }
+                load::adopt(config, view);
                 match turn {
                     None => turn = Some(config.turns.of(stored_id(view), patience).await),
                     // What was known when the turn came is old; it costs one round and no patience.
@@ -173,9 +200,13 @@ pub(crate) async fn commit(
                     }
                 }
             }
-            Err(error) => return Err(Failure { error, stake }),
+            Err(error) => {
+                claims.failed(config);
+                return Err(Failure { error, stake });
+            }
         }
     }
+    claims.failed(config);
     let planned = plan(view, &config.policy, config.clock.now());
     Err(Failure {
         error: Error::new(
@@ -186,6 +217,22 @@ pub(crate) async fn commit(
         ),
         stake: Stake::of(view, &planned),
     })
+}
+
+/// Tells the owner index what became of the session.
+async fn settle(config: &Config, view: &View, claims: Claims, fate: &Fate) {
+    match fate {
+        Fate::Written(write) => claims.written(config, write, view.signs_in()).await,
+        Fate::Ended | Fate::Gone => claims.ended(config),
+        Fate::Unchanged | Fate::Withheld => {}
+    }
+}
+
+/// Ends a session that was found revoked when it was to be committed.
+fn end_revoked(config: &Config, view: &View) {
+    if let (Some(owned), Origin::Existing(existing)) = (&config.owned, view.origin()) {
+        load::end_beside(config, owned, &existing.id, existing.base.clone());
+    }
 }
 
 /// The id that the session has in the store at present.
@@ -267,16 +314,16 @@ async fn step(
 /// Ends the session, and says so only if it is true: one that was rotated meanwhile lives on under an id that only its
 /// browser knows by now. The browser has it with the next request.
 async fn end(config: &Config, id: &SessionId, cookie: CookieOp) -> Result<Step, Error> {
-    let ended = end_unless_rotated(config, id).await;
+    let ended = end_if(&*config.store, config.deadline, id, |_| true).await;
     observe::commit(
         "end",
         match &ended {
-            Ok(true) => "done",
-            Ok(false) => "gone",
+            Ok(Ended::Rotated) => "gone",
+            Ok(_) => "done",
             Err(_) => "error",
         },
     );
-    if ended? {
+    if ended? != Ended::Rotated {
         return Ok(Step::Done(Outcome {
             cookie,
             fate: Fate::Ended,
@@ -286,27 +333,6 @@ async fn end(config: &Config, id: &SessionId, cookie: CookieOp) -> Result<Step, 
         ErrorKind::Conflict,
         "another request has given the session a new id meanwhile; that one was not ended. Sign out again",
     ))
-}
-
-/// Whether the session has ended for good. A plain `end` would write over the tombstone that tells of a rotation, so the
-/// session is retired by comparison first; what its tombstone says then is our own word, and becomes the last one.
-async fn end_unless_rotated(config: &Config, id: &SessionId) -> Result<bool, Error> {
-    for _ in 0..=TRIES {
-        match timed(config, "load", config.store.load(id)).await? {
-            Loaded::Ended(EndReason::Rotated) => return Ok(false),
-            Loaded::Live(stored) => {
-                let retire = config.store.retire(id, &stored.value);
-                if timed(config, "retire", retire).await? != Retired::Retired {
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        timed(config, "end", config.store.end(id, EndReason::Destroyed)).await?;
-        return Ok(true);
-    }
-    // Others keep changing it; whatever they do, it ends here.
-    timed(config, "end", config.store.end(id, EndReason::Destroyed)).await
 }
 
 async fn create(

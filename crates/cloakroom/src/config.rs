@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::{
     commit::Turns,
     outage::{OutagePolicy, Renderer},
+    owners::{Owners, cache::Revocations, limit::OwnerLimit},
     proxy::RequestScheme,
 };
 
@@ -20,6 +21,16 @@ pub(crate) type IdSource = Arc<dyn Fn() -> Result<[u8; ID_BYTES], Error> + Send 
 
 /// How many renewals may be under way at once; more than that are dropped, and counted.
 pub(crate) const RENEWALS_AT_ONCE: usize = 1024;
+
+/// What a layer with an owner index has beside the others.
+#[derive(Debug)]
+pub(crate) struct Owned {
+    pub(crate) owners: Owners,
+    pub(crate) limit: Option<OwnerLimit>,
+    /// Whether sessions remember user agent and address.
+    pub(crate) device_facts: bool,
+    pub(crate) revocations: Revocations,
+}
 
 pub(crate) struct Config {
     pub(crate) store: Arc<dyn Store>,
@@ -35,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) renderer: Renderer,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) assume_https: bool,
+    pub(crate) owned: Option<Arc<Owned>>,
     pub(crate) renewals: Arc<Semaphore>,
     pub(crate) turns: Turns,
 }
@@ -68,6 +80,7 @@ impl fmt::Debug for Config {
             .field("eager", &self.eager)
             .field("outage", &self.outage)
             .field("trusted_proxies", &self.trusted_proxies)
+            .field("owned", &self.owned)
             .finish_non_exhaustive()
     }
 }

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{config::Config, load};
 
 mod lifecycle;
+mod owned;
 
 pub(crate) use lifecycle::Closed;
 
@@ -262,11 +263,18 @@ impl Session {
     }
 
     /// Signs `owner` in: the session gets a new id (against fixation), keeps its data, and remembers the owner and the
-    /// time; the absolute lifetime begins anew, unless this request has given the session its own. As a fresh grant it goes on even if the old session has ended meanwhile.
+    /// time; the absolute lifetime begins anew, unless this request has given the session its own. As a fresh grant it goes
+    /// on even if the old session has ended meanwhile. With the owner that is signed in already it is a new sign-in.
+    ///
+    /// With an [owner index](crate::SessionLayerBuilder::owners) the commit puts the session under the owner before it is
+    /// written; the time is the store's then. If the index cannot be asked, nobody is signed in: the response is a 503. If
+    /// the owner's [limit](crate::SessionLayerBuilder::owner_limit) refuses the sign-in, it is a 409, and a handler that
+    /// would rather answer itself calls [`Session::commit`], whose error tells: the sign-in is taken back then.
     ///
     /// # Errors
     ///
-    /// As [`Session::rotate`], and [`ErrorKind::TooLarge`] beyond the limits.
+    /// As [`Session::rotate`], [`ErrorKind::Invalid`] for an owner that is empty or longer than 1,024 bytes, and
+    /// [`ErrorKind::TooLarge`] beyond the limits.
     pub fn sign_in(&self, owner: impl Into<String>) -> Result<(), Error> {
         let config = self.config();
         let now = config.clock.now();

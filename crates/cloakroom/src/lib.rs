@@ -45,6 +45,7 @@
 //! - [`Session`]: the handle that handlers use.
 //! - [`Typed`]: a session as one Rust type.
 //! - [`MemoryStore`], and `redis` and `sqlite` with the features of these names: stores.
+//! - [`owners`]: who is signed in where; listing and ending an owner's sessions.
 //! - [`proxy`]: whose forwarded headers are believed.
 //! - [`observe`]: the metrics and spans.
 
@@ -59,14 +60,15 @@ mod load;
 pub mod memory;
 pub mod observe;
 mod outage;
+pub mod owners;
 pub mod proxy;
 mod slot;
 mod typed;
 
 pub use cloakroom_core as core;
 pub use cloakroom_core::{
-    Clock, CookieOptions, EndReason, Error, ErrorKind, Lifetime, Priority, SameSite, Secrets,
-    Secure, SessionId, Store, Timestamp, Unset,
+    Clock, CookieOptions, EndReason, Error, ErrorKind, Lifetime, OwnerIndex, Priority, SameSite,
+    Secrets, Secure, SessionHandle, SessionId, Store, Timestamp, Unset,
     merge::Resolver,
     record::{Limits, OwnLifetime},
 };
@@ -81,6 +83,7 @@ pub use handle::Session;
 pub use layer::{SessionLayer, SessionLayerBuilder};
 pub use memory::MemoryStore;
 pub use outage::OutagePolicy;
+pub use owners::{OwnedSession, Owners, limit::OwnerLimit, source::OwnerProbe};
 pub use proxy::{PeerAddr, RequestScheme};
 pub use slot::{SessionSlot, Sessions};
 pub use typed::Typed;

@@ -1,16 +1,27 @@
 //! From what the request presented to a view of its session: at most one call to the store.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
 
 use cloakroom_core::{
-    Error, ErrorKind, Loaded, SessionId, Stored,
+    EndReason, Error, ErrorKind, Loaded, SessionId, Stored,
+    owner_index::Revision,
     record::Record,
     session::{Existing, NewReason, View},
     ticket::Presented,
 };
 use tracing::Instrument as _;
 
-use crate::{config::Config, observe};
+use crate::{
+    config::{Config, Owned},
+    observe,
+    owners::{claims::beside, end::end_if, source::Belonging},
+};
 
 pub(crate) async fn view(
     config: &Arc<Config>,
@@ -34,7 +45,9 @@ pub(crate) async fn view(
                 remaining: stored.remaining,
                 resign,
             };
-            Ok(View::existing(existing, record, config.fresh_id()?))
+            let mut view = View::existing(existing, record, config.fresh_id()?);
+            adopt(config, &mut view);
+            Ok(view)
         }
         Found::None(reason) => fresh(config, reason, secure),
     }
@@ -47,7 +60,21 @@ pub(crate) enum Found {
 }
 
 pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error> {
-    let answer = timed(config, "load", config.store.load(id)).await;
+    let mut revision = Revision::default();
+    let answer = match &config.owned {
+        None => {
+            let loaded = timed(config, "load", config.store.load(id)).await;
+            loaded.map(|loaded| (loaded, Revision::default()))
+        }
+        Some(owned) => {
+            let loaded = owned.owners.index.load_with_revision(id);
+            timed(config, "load", loaded).await
+        }
+    };
+    let answer = answer.map(|(loaded, seen)| {
+        revision = seen;
+        loaded
+    });
     let stored = match answer {
         Ok(Loaded::Live(stored)) => stored,
         Ok(Loaded::Ended(reason)) => {
@@ -66,6 +93,13 @@ pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error
     };
     match Record::parse(&stored.value, &config.policy.limits) {
         Ok(Some(record)) if !config.policy.is_over(&record, config.clock.now()) => {
+            if let Some(owned) = &config.owned
+                && is_revoked(config, owned, &record, revision).await?
+            {
+                observe::load("revoked");
+                end_beside(config, owned, id, stored.value);
+                return Ok(Found::None(NewReason::Ended(EndReason::Destroyed)));
+            }
             observe::load("live");
             Ok(Found::Live(stored, record))
         }
@@ -85,6 +119,69 @@ pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error
     }
 }
 
+/// Whether the owner's sessions, or everybody's, were revoked after this one's sign-in. The store is asked only where the
+/// revision is another than at the last time.
+async fn is_revoked(
+    config: &Config,
+    owned: &Owned,
+    record: &Record,
+    revision: Revision,
+) -> Result<bool, Error> {
+    let belonging = Belonging::of(record, owned.owners.from.as_ref());
+    let Some(owner) = &belonging.identity.owner else {
+        return Ok(false);
+    };
+    if let Some(known) = owned.revocations.get(revision, owner) {
+        return Ok(belonging.is_revoked(known));
+    }
+    let call = owned.owners.index.revoked_at(owner);
+    let at = timed(config, "revoked_at", call)
+        .await
+        .inspect_err(|_| observe::load("error"))?;
+    owned.revocations.put(revision, owner, at);
+    Ok(belonging.is_revoked(at))
+}
+
+/// Ends a revoked session that nobody has ended yet, unless it is another by now.
+pub(crate) fn end_beside(config: &Config, owned: &Arc<Owned>, id: &SessionId, value: Bytes) {
+    let (owned, id) = (Arc::clone(owned), id.clone());
+    beside(config, async move {
+        let owners = &owned.owners;
+        let ended = end_if(&*owners.index, owners.deadline, &id, |stored| {
+            *stored == value
+        })
+        .await;
+        let record = owners.read(&value);
+        if let (Ok(_), Some((record, belonging))) = (ended, record) {
+            let mut under: Vec<String> = record.identity().owner.into_iter().collect();
+            under.extend(belonging.identity.owner);
+            under.dedup();
+            for owner in under {
+                owners.release_beside(&owner, vec![id.clone()]).await;
+            }
+        }
+    });
+}
+
+/// Takes the owner that the session's data tell of, where it is another than the one that is written down.
+pub(crate) fn adopt(config: &Config, view: &mut View) {
+    let Some(owned) = &config.owned else {
+        return;
+    };
+    let belonging = Belonging::of(view.base(), owned.owners.from.as_ref());
+    if !belonging.differs || view.signs_in() || view.is_blank() {
+        return;
+    }
+    observe::adoption(
+        match (view.base().identity().owner, &belonging.identity.owner) {
+            (None, _) => "adopted",
+            (Some(_), Some(_)) => "moved",
+            (Some(_), None) => "released",
+        },
+    );
+    view.adopt(&belonging.identity);
+}
+
 pub(crate) fn fresh(config: &Config, reason: NewReason, secure: bool) -> Result<View, Error> {
     Ok(View::new(
         reason,
@@ -100,8 +197,16 @@ pub(crate) async fn timed<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    within(config.deadline, operation, call).await
+}
+
+/// The same under a deadline that is not the layer's.
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    operation: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     let start = Instant::now();
-    let deadline = config.deadline;
     let answer = match tokio::time::timeout(deadline, call).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::new(

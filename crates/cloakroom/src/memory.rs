@@ -34,6 +34,10 @@ use cloakroom_core::{
 
 use crate::clock::SystemClock;
 
+mod owners;
+
+use owners::Owners;
+
 /// How many expired entries a change removes on its way: more than the one entry it can add, so that the rest shrinks.
 const SWEPT_BY_A_CHANGE: usize = 4;
 
@@ -62,6 +66,8 @@ struct State {
     due: BTreeSet<(Timestamp, SessionId)>,
     /// How many entries are sessions, expired ones that were not swept yet included.
     sessions: usize,
+    /// Whose the sessions are.
+    owners: Owners,
     /// Whether the background thread runs.
     sweeping: bool,
 }
@@ -112,13 +118,19 @@ impl MemoryStore {
         self.shared.lock().entries.len()
     }
 
+    /// How many [claims](cloakroom_core::owner_index) of owners are in memory now.
+    #[must_use]
+    pub fn claims(&self) -> usize {
+        self.shared.lock().owners.len()
+    }
+
     /// One change under the lock, with a little sweeping before it. Sees to it that what was added will be swept.
     fn change<T>(&self, change: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let now = self.shared.clock.now();
         let mut state = self.shared.lock();
         state.sweep(now, SWEPT_BY_A_CHANGE);
         let answer = change(&mut state, now);
-        if !state.sweeping && !state.due.is_empty() {
+        if !state.sweeping && state.next_due().is_some() {
             state.sweeping = self.shared.spawn_sweeper();
         }
         answer
@@ -166,14 +178,14 @@ fn sweep_while_needed(store: &Weak<Shared>) {
             let now = shared.clock.now();
             let mut state = shared.lock();
             let swept = state.sweep(now, SWEPT_AT_ONCE);
-            match state.due.first() {
+            match state.next_due() {
                 None => {
                     state.sweeping = false;
                     return;
                 }
                 // There may be more: let others in and go on.
-                Some(_) if swept == SWEPT_AT_ONCE => Duration::ZERO,
-                Some((next, _)) => next
+                Some(_) if swept >= SWEPT_AT_ONCE => Duration::ZERO,
+                Some(next) => next
                     .saturating_since(now)
                     .clamp(LONGEST_NAP / 10, LONGEST_NAP),
             }
@@ -222,7 +234,15 @@ impl State {
                 None => break,
             }
         }
+        self.owners.sweep(now, limit);
         swept
+    }
+
+    /// When something is next to be thrown away.
+    fn next_due(&self) -> Option<Timestamp> {
+        let entry = self.due.first().map(|(until, _)| *until);
+        let owners = self.owners.next_due();
+        entry.into_iter().chain(owners).min()
     }
 }
 

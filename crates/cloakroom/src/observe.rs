@@ -4,7 +4,7 @@
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
-//! | `cloakroom_loads_total` | counter | `outcome`: `live`, `missing`, `ended`, `unreadable`, `error` | sessions asked of the store |
+//! | `cloakroom_loads_total` | counter | `outcome`: `live`, `missing`, `ended`, `revoked`, `unreadable`, `error` | sessions asked of the store |
 //! | `cloakroom_commits_total` | counter | `operation`: `create`, `replace`, `rotate`, `end`; `outcome`: `done`, `gone`, `error` | commits |
 //! | `cloakroom_conflicts_total` | counter | | compare-and-set rounds that another request won |
 //! | `cloakroom_renewals_total` | counter | `outcome`: `done`, `gone`, `error`, `dropped` | new times to live |
@@ -12,6 +12,9 @@
 //! | `cloakroom_unknown_ids_total` | counter | | tickets of ours whose session the store does not know |
 //! | `cloakroom_bad_tickets_total` | counter | `reason` | cookies of our name that do not verify |
 //! | `cloakroom_lost_changes_total` | counter | `reason`: `ended`, `uncommitted`, `insecure` | changes that could not be saved |
+//! | `cloakroom_revocations_total` | counter | `scope`: `session`, `owner`, `everybody` | sessions revoked by somebody |
+//! | `cloakroom_evictions_total` | counter | `outcome`: `evicted`, `refused` | sessions ended, and sign-ins refused, for the owner's limit |
+//! | `cloakroom_adoptions_total` | counter | `outcome`: `adopted`, `moved`, `released` | sessions whose data told of another owner |
 //! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls |
 
 use std::time::Duration;
@@ -45,6 +48,18 @@ pub(crate) fn bad_ticket(reason: &'static str) {
 
 pub(crate) fn lost(reason: &'static str) {
     metrics::counter!("cloakroom_lost_changes_total", "reason" => reason).increment(1);
+}
+
+pub(crate) fn revocation(scope: &'static str) {
+    metrics::counter!("cloakroom_revocations_total", "scope" => scope).increment(1);
+}
+
+pub(crate) fn eviction(outcome: &'static str) {
+    metrics::counter!("cloakroom_evictions_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn adoption(outcome: &'static str) {
+    metrics::counter!("cloakroom_adoptions_total", "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn store_call(operation: &'static str, took: Duration, error: Option<&Error>) {

@@ -54,10 +54,16 @@ impl Renderer {
 impl Default for Renderer {
     fn default() -> Self {
         Self::new(|error| {
-            let mut response = Response::new(Bytes::from_static(if is_passing(error) {
-                b"The session store cannot be reached at present. Please try again.\n"
-            } else {
-                b"The session could not be saved.\n"
+            let mut response = Response::new(Bytes::from_static(match error.kind() {
+                ErrorKind::NotSignedIn => b"Please sign in.\n",
+                ErrorKind::NotFresh => b"Please sign in again.\n",
+                ErrorKind::TooManySessions => {
+                    b"You are signed in on too many devices. Please sign out on one of them.\n"
+                }
+                _ if is_passing(error) => {
+                    b"The session store cannot be reached at present. Please try again.\n"
+                }
+                _ => b"The session could not be saved.\n",
             }));
             *response.status_mut() = status(error);
             let plain = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -78,12 +84,15 @@ fn is_passing(error: &Error) -> bool {
     error.is_retryable() || error.is_store_trouble()
 }
 
-/// 503 for what may pass, 500 for what will not.
+/// 503 for what may pass, 401, 403 and 409 for what the visitor can change, 500 for what will not pass.
 pub(crate) fn status(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Rejected | ErrorKind::Conflict => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        ErrorKind::NotSignedIn => StatusCode::UNAUTHORIZED,
+        ErrorKind::NotFresh => StatusCode::FORBIDDEN,
+        ErrorKind::TooManySessions => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

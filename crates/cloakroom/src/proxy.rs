@@ -2,7 +2,8 @@
 //!
 //! A layer sees neither the socket nor TLS. What it knows of them is put into the request's extensions by the server:
 //! [`PeerAddr`] (axum's `ConnectInfo<SocketAddr>` serves as well) and [`RequestScheme`]. `X-Forwarded-Proto` counts only
-//! if the peer is one of the configured proxies; everybody else may write into it what they like.
+//! if the peer is one of the configured proxies; everybody else may write into it what they like. So does
+//! `X-Forwarded-For`, which tells the address that owned sessions remember.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -53,6 +54,43 @@ pub(crate) fn scheme(
     uri.scheme_str()
         .filter(|scheme| *scheme == "http")
         .map(|_| RequestScheme::Http)
+}
+
+/// The client's address: the peer's, or where the peer is a trusted proxy the right-most address of `X-Forwarded-For`
+/// that is none. What stands further left was sent by the client and may be anything.
+pub(crate) fn client(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> Option<IpAddr> {
+    let mut client = peer(extensions)?;
+    let forwarded: Vec<&[u8]> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
+        .collect();
+    for hop in forwarded.into_iter().rev() {
+        if !is_trusted(client, trusted) {
+            break;
+        }
+        match address(hop) {
+            Some(address) => client = address,
+            // Who wrote what is no address is known, and nobody before.
+            None => break,
+        }
+    }
+    Some(client.to_canonical())
+}
+
+/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|hop| hop.strip_suffix(']'))
+        .unwrap_or(hop);
+    let with_port = || hop.parse().map(|address: SocketAddr| address.ip());
+    bare.parse().or_else(|_| with_port()).ok()
 }
 
 fn peer(extensions: &Extensions) -> Option<IpAddr> {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloakroom_core::{Error, ticket::Presented};
+use cloakroom_core::{Error, ticket::Presented, usage::Client};
 use http::Extensions;
 use tokio::sync::OnceCell;
 
@@ -20,6 +20,8 @@ struct Inner {
     secure: bool,
     /// The cookie can be delivered to the browser.
     deliverable: bool,
+    /// What owned sessions remember of the device.
+    client: Client,
     session: OnceCell<Session>,
     /// The store could not be asked; the request was answered so.
     failed: OnceLock<()>,
@@ -33,12 +35,14 @@ impl SessionSlot {
         presented: Presented,
         secure: bool,
         deliverable: bool,
+        client: Client,
     ) -> Self {
         Self(Arc::new(Inner {
             config,
             presented,
             secure,
             deliverable,
+            client,
             session: OnceCell::new(),
             failed: OnceLock::new(),
             left: OnceLock::new(),
@@ -69,15 +73,15 @@ impl SessionSlot {
             presented,
             secure,
             deliverable,
+            client,
             ..
         } = &*self.0;
         match load::view(config, presented, *secure).await {
-            Ok(view) => Ok(Session::new(
-                Arc::clone(config),
-                view,
-                *secure,
-                *deliverable,
-            )),
+            Ok(mut view) => {
+                view.set_client(client.clone());
+                let config = Arc::clone(config);
+                Ok(Session::new(config, view, *secure, *deliverable))
+            }
             Err(_) if config.outage == OutagePolicy::Anonymous => {
                 Ok(Session::out_of_reach(Arc::clone(config), *secure)?)
             }

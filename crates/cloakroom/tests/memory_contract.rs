@@ -25,6 +25,11 @@ fn id(number: u32) -> SessionId {
     SessionId::parse(&format!("session-{number}")).unwrap()
 }
 
+fn handle(store: MemoryStore) -> Handle {
+    let store = Arc::new(store);
+    Handle::full(store.clone()).with_owner_index(store)
+}
+
 struct Memory;
 
 #[async_trait]
@@ -35,14 +40,14 @@ impl StoreFactory for Memory {
         let beside = clock.clone();
         let others: Mutex<HashMap<String, MemoryStore>> = Mutex::default();
         let why = "what is in memory only is gone with the process";
-        Ok(Opened::new(Handle::full(Arc::new(store)))
+        Ok(Opened::new(handle(store))
             .virtual_time(move |by| clock.advance(by))
             .on_sibling(move |name| {
                 let mut others = others.lock().unwrap();
                 let other = others
                     .entry(name)
                     .or_insert_with(|| MemoryStore::new().with_clock(beside.clone()));
-                let other = Handle::full(Arc::new(other.clone()));
+                let other = handle(other.clone());
                 async move { Ok(other) }
             })
             .without(Capability::Reopen, why)

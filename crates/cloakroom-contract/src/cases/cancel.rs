@@ -16,10 +16,10 @@ use crate::{
 
 /// A call that is not ready after so many polls is taken to be waiting for something slow; the cut then is one more
 /// moment like any other.
-const MOST_POLLS: usize = 64;
+pub(crate) const MOST_POLLS: usize = 64;
 
 /// Polls `call` at most `polls` times and drops it. `None` if it was not ready by then.
-async fn cut_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn cut_after<T>(polls: usize, call: impl Future<Output = T>) -> Option<T> {
     let mut call = pin!(call);
     let mut left = polls;
     std::future::poll_fn(|context| {

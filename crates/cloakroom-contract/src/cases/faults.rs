@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a call that met an outage says.
-fn is_trouble<T>(what: &str, answer: Result<T, Error>) -> Step {
+pub(crate) fn is_trouble<T>(what: &str, answer: Result<T, Error>) -> Step {
     let Err(error) = answer else {
         return Err(Stop::failed(format_args!(
             "{what} gives an answer although the store cannot be reached"
@@ -148,7 +148,7 @@ pub(crate) async fn reading_works_where_writing_does_not(factory: &dyn StoreFact
 }
 
 /// A change that cannot be made is an error of the store, neither done nor "not there".
-fn refused<T>(what: &str, answer: &Result<T, Error>, done: impl Fn(&T) -> bool) -> Step {
+pub(crate) fn refused<T>(what: &str, answer: &Result<T, Error>, done: impl Fn(&T) -> bool) -> Step {
     match answer {
         Ok(answer) if done(answer) => Err(Stop::failed(format_args!(
             "{what} says that it changed what cannot be written"

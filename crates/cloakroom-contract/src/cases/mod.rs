@@ -8,6 +8,7 @@ pub(crate) mod expiry;
 pub(crate) mod faults;
 pub(crate) mod linear;
 pub(crate) mod model;
+pub(crate) mod owners;
 pub(crate) mod races;
 pub(crate) mod retire;
 pub(crate) mod rotation;

@@ -37,7 +37,7 @@ pub(crate) fn seed() -> u64 {
     number("CLOAKROOM_CONTRACT_SEED", 20_251_125)
 }
 
-fn number(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn number(name: &str, otherwise: u64) -> u64 {
     let text = env::var(name).ok();
     text.and_then(|text| text.trim().parse().ok())
         .unwrap_or(otherwise)

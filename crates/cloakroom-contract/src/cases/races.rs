@@ -91,7 +91,7 @@ pub(crate) async fn yields(turns: usize) {
     }
 }
 
-async fn finished<T>(task: tokio::task::JoinHandle<Step<T>>) -> Step<T> {
+pub(crate) async fn finished<T>(task: tokio::task::JoinHandle<Step<T>>) -> Step<T> {
     match task.await {
         Ok(answer) => answer,
         Err(error) => Err(Stop::failed(format_args!("a caller panicked: {error}"))),

@@ -5,6 +5,7 @@
 //! a race, the rogue waits in the middle, so that the race is there every time.
 
 mod optional;
+mod owners;
 mod retire;
 mod rules;
 mod store;
@@ -241,7 +242,10 @@ rogues! {
     /// Times to live in 32 bits of milliseconds.
     TimesOverflow => ["expiry::long_ttls_are_cut_and_never_refused"];
     /// Long times to live are an error.
-    LongTimesRefused => ["expiry::long_ttls_are_cut_and_never_refused"];
+    LongTimesRefused => [
+        "expiry::long_ttls_are_cut_and_never_refused",
+        "owners::claims_take_the_longest_time",
+    ];
     /// `remaining` is what the session was given once, not what is left.
     RemainingStandsStill => ["expiry::remaining_is_never_more_than_the_ttl"];
     /// Ids without case: a column with the usual collation.
@@ -262,6 +266,7 @@ rogues! {
     OutageIsMissing => [
         "faults::an_outage_is_an_error_and_never_an_answer",
         "faults::an_outage_is_an_error_for_sweep_and_scan",
+        "owners::an_outage_is_an_error_and_never_an_answer",
     ];
     /// An outage is an error that says that trying again is of no use.
     OutageIsForGood => ["faults::an_outage_is_an_error_and_never_an_answer"];
@@ -298,14 +303,105 @@ rogues! {
     ScanOfAllNamespaces => ["scan::it_lists_its_own_namespace_alone"];
     /// The listing trusts its cursors.
     ScanPanics => ["scan::a_foreign_cursor_does_no_harm"];
+    /// A claim is made only where the session exists already: a crash in between hides a live session.
+    ClaimNeedsSession => [
+        "owners::a_claim_stands_before_its_session_exists",
+        "owners::a_sign_in_beside_a_revocation_is_before_or_after",
+    ];
+    /// A claim made again gets a new time: ZADD without NX.
+    ClaimAgainMoves => [
+        "owners::a_claim_made_again_keeps_its_time_and_place",
+        "owners::random_sequences_agree_with_the_model",
+    ];
+    /// A claim made again for less is kept for less.
+    ClaimAgainShortens => ["owners::a_claim_made_again_never_shortens_its_time"];
+    /// The index forgets what its claims were to be kept for: better-auth#10992.
+    ClaimKeptForAMinute => ["owners::a_claim_is_kept_for_its_time"];
+    /// A claim made again is taken away and put back.
+    ClaimInPieces => ["owners::a_dropped_claim_is_before_or_after"];
+    /// A claim has its time first and is written then: a revocation in between does not find it.
+    ClaimIsWrittenLate => ["owners::a_sign_in_beside_a_revocation_is_before_or_after"];
+    /// The times are the clock's, and two sign-ins of one millisecond are one.
+    ClaimsByAppClock => [
+        "owners::times_are_strictly_increasing",
+        "owners::claims_are_listed_oldest_first",
+    ];
+    /// The next time is read first and written then.
+    TimesInTwoSteps => ["owners::times_are_strictly_increasing_in_parallel"];
+    /// Each handle has a block of times, as sequences with a cache have.
+    TimesInBlocks => ["owners::times_agree_with_the_order_of_calls"];
+    /// The limit counts without the one that comes.
+    LimitLetsOneMore => [
+        "owners::the_limit_names_the_oldest_beyond_it",
+        "owners::random_sequences_agree_with_the_model",
+    ];
+    /// Who claims again may be told to go.
+    LimitNamesClaimed => ["owners::the_limit_never_names_the_claimed_one"];
+    /// The limit is counted first and the claim made then: all of many are within it.
+    LimitInTwoSteps => ["owners::parallel_claims_with_a_limit_leave_the_newest"];
+    /// The listing is in the order of the ids.
+    OwnedByIds => ["owners::claims_are_listed_oldest_first"];
+    /// The listing has a first page and no second.
+    OwnedIsAPage => ["owners::thousands_of_claims_are_listed_and_released"];
+    /// Each handle remembers its first listing.
+    OwnedIsCached => ["owners::a_change_is_seen_from_every_handle"];
+    /// The listing throws away what is over on its way.
+    OwnedWrites => ["owners::reading_works_where_writing_does_not"];
+    /// A release of one is a release of all.
+    ReleaseTakesAll => [
+        "owners::release_takes_away_what_it_names",
+        "owners::random_sequences_agree_with_the_model",
+    ];
+    /// A release takes away one after the other.
+    ReleaseInPieces => ["owners::a_dropped_release_is_before_or_after"];
+    /// A release ends the sessions.
+    ReleaseEndsSessions => ["owners::it_leaves_sessions_alone"];
+    /// Owners are compared as a text column does: without case and outer blanks.
+    OwnersAsText => ["owners::owners_of_any_bytes_stay_apart"];
+    /// All namespaces have one index.
+    IndexOneNamespace => ["owners::its_own_namespace_alone"];
+    /// The index's key is the namespace's name and the owner, with nothing in between.
+    IndexJoinedKeys => ["owners::nested_namespaces_stay_apart"];
+    /// A revocation of one is a revocation of all.
+    RevokeIsForAll => ["owners::a_revocation_concerns_its_owner_alone"];
+    /// The time is known first, and the revision told then.
+    RevokeInPieces => ["owners::a_dropped_revocation_is_before_or_after"];
+    /// The revision is told first: who asks in between remembers the old answer under the new revision.
+    RevokeTellsFirst => ["owners::the_revision_is_never_ahead_of_what_it_counts"];
+    /// Revocations are forgotten after a day.
+    RevocationLapses => ["owners::a_revocation_stands_for_its_time"];
+    /// Only the owner's own revocation counts.
+    RevokedAtIgnoresEverybody => ["owners::a_revocation_of_everybody_concerns_everybody"];
+    /// Everybody's revocation counts only where the owner has none.
+    RevokedAtPrefersOwner => [
+        "owners::the_later_revocation_counts",
+        "owners::random_sequences_agree_with_the_model",
+    ];
+    /// Whoever has no session in the index cannot be revoked.
+    RevokedAtNeedsClaims => [
+        "owners::a_revocation_concerns_its_owner_alone",
+        "owners::a_revocation_of_everybody_concerns_everybody",
+    ];
+    /// The revision is one of two.
+    RevisionToggles => ["owners::the_revision_changes_with_each_revocation"];
+    /// A revocation of everybody changes no revision.
+    RevisionOfOwnersAlone => ["owners::the_revision_changes_with_each_revocation"];
+    /// Each sign-in is a new revision.
+    RevisionCountsClaims => ["owners::the_revision_changes_with_nothing_else"];
+    /// The load with a revision knows no tombstones.
+    RevisionHidesTombstones => ["owners::load_with_revision_answers_as_load"];
+    /// Claims and revocations were in memory only.
+    ReopenLosesOwners => ["owners::claims_and_revocations_survive"];
 }
 
 /// The cases that no rogue shows to work, with the reason.
-pub const WITHOUT_ROGUE: &[(&str, &str)] = &[(
-    "durability::acknowledged_survives_a_killed_process",
-    "the rogues live in this process's memory and cannot outlive a killed one; tests/killed_process.rs has a store in a \
-     file that acknowledges before it writes",
-)];
+pub const WITHOUT_ROGUE: &[(&str, &str)] = &[
+    ("durability::acknowledged_survives_a_killed_process", KILLED),
+    ("owners::acknowledged_survives_a_killed_process", KILLED),
+];
+
+const KILLED: &str = "the rogues live in this process's memory and cannot outlive a killed one; tests/killed_process.rs \
+                      has a store in a file that acknowledges before it writes";
 
 #[async_trait]
 impl StoreFactory for Rogue {
@@ -318,7 +414,8 @@ impl StoreFactory for Rogue {
             if !first {
                 store.reopened();
             }
-            Handle::full(Arc::new(store))
+            let store = Arc::new(store);
+            Handle::full(store.clone()).with_owner_index(store)
         }))
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
+    ops::Range,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
+    owner_index::Claims,
 };
 use tokio::task::yield_now;
 
@@ -21,7 +23,10 @@ use super::{
     Rogue,
     rules::{Entries, bury, takes, unswept},
 };
-use crate::reference::{Entry, ReferenceStore, current, session};
+use crate::{
+    reference::{Entry, ReferenceStore, current, session},
+    reference_index::Index,
+};
 
 pub(super) const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -30,7 +35,11 @@ pub struct RogueStore {
     pub(super) rogue: Rogue,
     pub(super) inner: ReferenceStore,
     /// The prefix of joined keys.
-    prefix: String,
+    pub(super) prefix: String,
+    /// The listings of owners that this handle has had.
+    pub(super) owned: Mutex<HashMap<String, Claims>>,
+    /// The times that this handle may give.
+    pub(super) block: Mutex<Range<i64>>,
     /// What this handle loaded last.
     pub(super) seen: Mutex<HashMap<SessionId, Loaded>>,
     /// What waits under tombstones, or the marks that are to stand for some.
@@ -66,6 +75,8 @@ impl RogueStore {
             rogue,
             inner,
             prefix,
+            owned: Mutex::default(),
+            block: Mutex::new(0..0),
             seen: Mutex::default(),
             hidden: Mutex::default(),
             given: Mutex::default(),
@@ -87,6 +98,9 @@ impl RogueStore {
                 entries.retain(|_, entry| matches!(entry, Entry::Session { .. }));
             }),
             Rogue::RetireIsNotWritten => self.unretire(),
+            Rogue::ReopenLosesOwners => self
+                .inner
+                .meddle_with_index(|index| *index = Index::default()),
             _ => {}
         }
     }
@@ -112,7 +126,7 @@ impl RogueStore {
         }
     }
 
-    fn ttl(&self, ttl: Duration) -> Result<Duration, Error> {
+    pub(super) fn ttl(&self, ttl: Duration) -> Result<Duration, Error> {
         let millis = ttl.as_millis();
         Ok(match self.rogue {
             Rogue::ZeroIsForEver if ttl.is_zero() => Duration::MAX,

@@ -8,10 +8,12 @@ use super::{Ending, Operation, Origin, UpdateFn, View};
 use crate::{
     Error, ErrorKind, Timestamp,
     json::Raw,
+    owner_index::check_owner,
     policy::{Lifetime, Policy},
     record::{
         Identity, OwnLifetime, Record, StoredAttributes, check_name, check_size, check_value,
     },
+    usage::Usage,
 };
 
 impl View {
@@ -194,6 +196,7 @@ impl View {
         self.lifetime_change = None;
         self.ends_change = None;
         self.sign_in = None;
+        self.adopted = false;
         self.rotated = true;
         self.blank = true;
         Ok(())
@@ -203,7 +206,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Gone`] after the session was ended here, [`ErrorKind::TooLarge`] beyond the limits.
+    /// [`ErrorKind::Invalid`] for an owner that is empty or longer than [`MAX_OWNER_LEN`] bytes, [`ErrorKind::Gone`]
+    /// after the session was ended here, [`ErrorKind::TooLarge`] beyond the limits.
     pub fn sign_in(
         &mut self,
         owner: impl Into<String>,
@@ -211,11 +215,16 @@ impl View {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.check_open()?;
+        let owner = owner.into();
+        check_owner(&owner)?;
+        let mut record = self.record.clone();
+        if record.identity().owner.as_ref() != Some(&owner) {
+            record.set_usage(&Usage::default());
+        }
         let identity = Identity {
-            owner: Some(owner.into()),
+            owner: Some(owner),
             signed_in: Some(now),
         };
-        let mut record = self.record.clone();
         record.set_identity(&identity);
         // What this request gave the session itself is meant for the one that begins here.
         if self.ends_change.is_none() {
@@ -226,6 +235,37 @@ impl View {
         self.sign_in = Some(identity);
         self.rotated = true;
         Ok(())
+    }
+
+    /// Gives the sign-in of this request the time that the owner index has given it.
+    pub fn stamp_sign_in(&mut self, at: Timestamp) {
+        if let Some(identity) = &mut self.sign_in {
+            identity.signed_in = Some(at);
+            self.record.set_identity(identity);
+        }
+    }
+
+    /// Takes the sign-in of this request back: it was refused. What else the request changed stays.
+    pub fn withdraw_sign_in(&mut self) {
+        if self.sign_in.take().is_some() {
+            self.record.set_identity(&self.base.identity());
+            self.record.set_usage(&self.base.usage());
+            if self.ends_change.is_none() {
+                self.record.set_ends(self.base.ends());
+            }
+            self.rotated = false;
+            self.adopted = false;
+        }
+    }
+
+    /// Takes note of whose the session is by its data, which differs from what is written down: `None` for nobody's. To
+    /// be written with the commit.
+    pub fn adopt(&mut self, identity: &Identity) {
+        if self.record.identity().owner != identity.owner {
+            self.record.set_usage(&Usage::default());
+        }
+        self.record.set_identity(identity);
+        self.adopted = true;
     }
 
     /// Ends the session and clears the cookie. Changes of this request are dropped.

@@ -66,6 +66,7 @@ impl View {
             self.record.set_ends(ends);
         }
         self.blank = restarted;
+        self.adopted = false;
         self.settled = true;
     }
 
@@ -77,14 +78,19 @@ impl View {
         }
         self.base = base;
         self.record = merged;
+        // Whose it is now, is to be found out anew.
+        self.adopted = false;
     }
 
-    /// The record that changes are counted against.
-    pub(crate) fn base(&self) -> &Record {
+    /// The record that changes are counted against: what the store holds.
+    #[must_use]
+    pub fn base(&self) -> &Record {
         &self.base
     }
 
-    pub(crate) fn is_blank(&self) -> bool {
+    /// Whether this request has begun anew, without data.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
         self.blank
     }
 

@@ -20,6 +20,7 @@ use crate::{
     json::Raw,
     policy::Policy,
     record::{Identity, OwnLifetime, Record, StoredAttributes},
+    usage::Client,
 };
 
 /// Why a view starts without a stored session.
@@ -118,6 +119,10 @@ pub struct View {
     blank: bool,
     sign_in: Option<Identity>,
     silent: bool,
+    /// Whose the session is was found in its data, and is to be written down.
+    adopted: bool,
+    /// The device that the request came from.
+    client: Client,
     /// This request has committed already: no housekeeping is left to do.
     settled: bool,
 }
@@ -155,6 +160,8 @@ impl View {
             blank: false,
             sign_in: None,
             silent: false,
+            adopted: false,
+            client: Client::default(),
             settled: false,
         }
     }
@@ -207,6 +214,23 @@ impl View {
     #[must_use]
     pub fn signs_in(&self) -> bool {
         self.sign_in.is_some()
+    }
+
+    /// Whether whose the session is was found in its data and is not written down yet.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// The device that the request came from, as far as it is to be remembered.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Takes note of the device that the request came from.
+    pub fn set_client(&mut self, client: Client) {
+        self.client = client;
     }
 
     /// Whether this request leaves the session's time alone.

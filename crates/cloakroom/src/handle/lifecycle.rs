@@ -30,7 +30,8 @@ impl Session {
     /// # Errors
     ///
     /// [`ErrorKind::Gone`] if the session had ended, [`ErrorKind::Conflict`] if other requests kept changing it or
-    /// somebody else has signed in, [`ErrorKind::TooLate`] if the session is new or gets a new id and the response that
+    /// somebody else has signed in, [`ErrorKind::TooManySessions`] if the owner's limit refuses the sign-in,
+    /// [`ErrorKind::TooLate`] if the session is new or gets a new id and the response that
     /// could have brought the cookie has left, [`ErrorKind::Config`] if its cookie is `Secure` and the request came over
     /// plain HTTP, and the store's errors.
     pub async fn commit(&self) -> Result<(), Error> {
@@ -105,7 +106,13 @@ impl Session {
         let span = tracing::debug_span!("session_commit", session = %view.id().fingerprint());
         let outcome = commit(&self.0.config, &mut view, circumstances)
             .instrument(span)
-            .await?;
+            .await
+            .inspect_err(|failure| {
+                // Told by hand, the handler answers; the rest of the request is to be saved all the same.
+                if !last && failure.error.kind() == ErrorKind::TooManySessions {
+                    self.state().view.withdraw_sign_in();
+                }
+            })?;
         self.take_in(&snapshot, &outcome.fate, started)
             .map_err(|error| Failure {
                 error,
@@ -215,7 +222,10 @@ impl Session {
                 if state.view.ending().is_some() {
                     return Err(gone());
                 }
+                let client = state.view.client().clone();
                 state.view = View::existing(existing, record, fresh_id);
+                state.view.set_client(client);
+                load::adopt(self.config(), &mut state.view);
                 state.loaded = asked;
                 Ok(())
             }

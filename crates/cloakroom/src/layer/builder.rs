@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Clock, CookieOptions, Error, ErrorKind, Lifetime, Policy, SameSite, Secrets, Secure, Store,
-    Unset, id::ID_BYTES, merge::Resolver, record::Limits,
+    Clock, CookieOptions, Error, ErrorKind, Lifetime, OwnerIndex, Policy, SameSite, Secrets,
+    Secure, Store, Unset, id::ID_BYTES, merge::Resolver, record::Limits,
 };
 use http::Response;
 use ipnet::IpNet;
@@ -14,12 +14,12 @@ use tokio::sync::Semaphore;
 use crate::{
     SessionLayer, SystemClock,
     commit::Turns,
-    config::{Config, IdSource, RENEWALS_AT_ONCE, system_ids},
+    config::{Config, IdSource, Owned, RENEWALS_AT_ONCE, system_ids},
     outage::{OutagePolicy, Renderer},
+    owners::{
+        DEADLINE, OwnerFrom, Owners, cache::Revocations, limit::OwnerLimit, source::OwnerProbe,
+    },
 };
-
-/// How long the store may take to answer, unless set otherwise.
-const DEADLINE: Duration = Duration::from_millis(500);
 
 /// Collects the options of a [`SessionLayer`]; [`build`](Self::build) refuses what cannot work, with an error that names
 /// the option. Names and meanings are express-session's where it has the option.
@@ -39,6 +39,10 @@ pub struct SessionLayerBuilder {
     renderer: Renderer,
     trusted_proxies: Vec<IpNet>,
     assume_https: bool,
+    owners: Option<Arc<dyn OwnerIndex>>,
+    owner_limit: Option<OwnerLimit>,
+    owner_from: Option<OwnerFrom>,
+    device_facts: Option<bool>,
 }
 
 struct Ids(IdSource);
@@ -65,6 +69,10 @@ impl SessionLayerBuilder {
             renderer: Renderer::default(),
             trusted_proxies: Vec::new(),
             assume_https: true,
+            owners: None,
+            owner_limit: None,
+            owner_from: None,
+            device_facts: None,
         }
     }
 
@@ -192,7 +200,8 @@ impl SessionLayerBuilder {
         self
     }
 
-    /// The proxies whose `X-Forwarded-Proto` is believed. Default: none.
+    /// The proxies whose `X-Forwarded-Proto` is believed, and `X-Forwarded-For` where owned sessions remember the address.
+    /// Default: none.
     pub fn trusted_proxies(mut self, proxies: impl IntoIterator<Item = IpNet>) -> Self {
         self.trusted_proxies = proxies.into_iter().collect();
         self
@@ -203,6 +212,46 @@ impl SessionLayerBuilder {
     /// bring it back. Default: on; express: off.
     pub fn assume_https(mut self, assume: bool) -> Self {
         self.assume_https = assume;
+        self
+    }
+
+    /// Keeps owned sessions in an owner index, so that they can be listed and ended: see [`owners`](crate::owners). The index
+    /// is a second handle on the layer's store, and from here on the only one: sessions are loaded, written and ended by
+    /// it too. Every layer, and every process, that signs in to the store's sessions should have it.
+    ///
+    /// A sign-in takes one more call to the store, a load still one. What a signed-in session remembers of itself stands in
+    /// `__ck`: since when it is there, when and from where it was used. Default: no index.
+    pub fn owners(mut self, index: impl OwnerIndex) -> Self {
+        self.owners = Some(Arc::new(index));
+        self
+    }
+
+    /// How many sessions an owner may have. Needs [`owners`](Self::owners). Default: as many as they like.
+    pub fn owner_limit(mut self, limit: OwnerLimit) -> Self {
+        self.owner_limit = Some(limit);
+        self
+    }
+
+    /// Whether signed-in sessions remember the `User-Agent` and the address that they were last written from. These are
+    /// personal data. Needs [`owners`](Self::owners). Default: on where there is an index.
+    pub fn device_facts(mut self, device_facts: bool) -> Self {
+        self.device_facts = Some(device_facts);
+        self
+    }
+
+    /// Asks every loaded session whose it is, by its data, where a Node peer signs visitors in and out. Needs
+    /// [`owners`](Self::owners). Default: the owner is who was given to [`sign_in`](crate::Session::sign_in).
+    ///
+    /// The answer is the owner. Where it is another than the one that is written down, the session is put under it, or
+    /// under nobody, with the request's commit; its id stays. It counts as signed in to when Node has last written it, as
+    /// far as its cookie's dates tell, and else when it was first seen here; a revocation after that ends it. A handler that
+    /// signs somebody in must give the session what this function reads, and take it away to sign them out without ending
+    /// the session. An answer that is empty or too long counts as nobody.
+    pub fn owner_from(
+        mut self,
+        from: impl Fn(&OwnerProbe<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.owner_from = Some(OwnerFrom::new(from));
         self
     }
 
@@ -221,6 +270,39 @@ impl SessionLayerBuilder {
         self
     }
 
+    fn owned(&self) -> Result<Option<Owned>, Error> {
+        if let Some(limit) = self.owner_limit {
+            limit.validate()?;
+        }
+        let Some(index) = &self.owners else {
+            let options = [
+                ("owner_limit", self.owner_limit.is_some()),
+                ("owner_from", self.owner_from.is_some()),
+                ("device_facts", self.device_facts == Some(true)),
+            ];
+            return match options.iter().find(|(_, is_set)| *is_set) {
+                None => Ok(None),
+                Some((option, _)) => Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "`{option}` is set and `owners` is not; give the layer its store's owner index"
+                    ),
+                )),
+            };
+        };
+        Ok(Some(Owned {
+            owners: Owners {
+                index: Arc::clone(index),
+                deadline: self.deadline,
+                limits: self.policy.limits,
+                from: self.owner_from.clone(),
+            },
+            limit: self.owner_limit,
+            device_facts: self.device_facts.unwrap_or(true),
+            revocations: Revocations::default(),
+        }))
+    }
+
     /// Checks the options and makes the layer.
     ///
     /// # Errors
@@ -235,12 +317,20 @@ impl SessionLayerBuilder {
                 "`deadline` is 0; the store needs some time to answer",
             ));
         }
+        let owned = self.owned()?;
+        let store: Arc<dyn Store> = match &owned {
+            Some(owned) => owned.owners.index.clone(),
+            None => self.store,
+        };
+        let mut policy = self.policy;
+        policy.owners = owned.is_some();
         let cookie_name = self.cookie.name.as_str().into();
         let config = Config {
-            store: self.store,
+            store,
+            owned: owned.map(Arc::new),
             secrets: self.secrets,
             cookie: self.cookie,
-            policy: self.policy,
+            policy,
             resolver: self.resolver,
             clock: self.clock,
             ids: self.ids.0,

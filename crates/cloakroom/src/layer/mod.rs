@@ -16,7 +16,7 @@ pub use builder::SessionLayerBuilder;
 pub use future::ResponseFuture;
 pub use service::SessionService;
 
-use crate::config::Config;
+use crate::{config::Config, owners::Owners};
 
 /// Gives every request below it a session. Works for any tower HTTP service; see the [crate's documentation](crate) for
 /// what it does with a request.
@@ -43,6 +43,13 @@ impl SessionLayer {
     /// `connect.sid`, `HttpOnly`, kept while the browser runs; every visitor gets a session at the first request.
     pub fn express(store: impl Store, secrets: Secrets) -> SessionLayerBuilder {
         SessionLayerBuilder::express(Arc::new(store), secrets)
+    }
+
+    /// The sessions of this layer's owners, to be listed and ended. `None` without an [owner
+    /// index](SessionLayerBuilder::owners).
+    #[must_use]
+    pub fn owners(&self) -> Option<Owners> {
+        self.config.owned.as_ref().map(|owned| owned.owners.clone())
     }
 
     /// The name of this layer's cookie.

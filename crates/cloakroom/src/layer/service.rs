@@ -6,8 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use cloakroom_core::{Secure, ticket};
-use http::{Request, Response, header::COOKIE};
+use cloakroom_core::{Secure, ticket, usage::Client};
+use http::{
+    Request, Response,
+    header::{COOKIE, USER_AGENT},
+};
 use tower_service::Service;
 
 use crate::{
@@ -60,7 +63,21 @@ impl<S> SessionService<S> {
         );
         let secure = config.is_secure(scheme);
         let deliverable = secure || config.cookie.secure != Secure::Yes;
-        let slot = SessionSlot::new(Arc::clone(config), presented, secure, deliverable);
+        let remembers = config
+            .owned
+            .as_ref()
+            .is_some_and(|owned| owned.device_facts);
+        let client = remembers.then(|| {
+            let agent = request.headers().get(USER_AGENT);
+            let address = proxy::client(
+                request.extensions(),
+                request.headers(),
+                &config.trusted_proxies,
+            );
+            Client::new(agent.map(http::HeaderValue::as_bytes), address)
+        });
+        let client = client.unwrap_or_default();
+        let slot = SessionSlot::new(Arc::clone(config), presented, secure, deliverable, client);
         Sessions::push(
             request.extensions_mut(),
             Arc::clone(&self.cookie_name),

@@ -1,0 +1,145 @@
+//! What the visitor who is signed in may do with their own sessions.
+
+use std::time::Duration;
+
+use cloakroom_core::{
+    Error, ErrorKind, SessionHandle,
+    owner_index::Whose,
+    session::{Origin, View},
+};
+
+use super::Session;
+use crate::{OwnedSession, Owners};
+
+impl Session {
+    /// Demands that the visitor has signed in within `max_age`: for what needs more than a session that is left open, as
+    /// a change of the password or the end of other sessions ("step-up"). After signing in again the session is fresh.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cloakroom::{Session, SessionError};
+    /// async fn change_password(session: Session) -> Result<(), SessionError> {
+    ///     session.require_fresh(Duration::from_secs(5 * 60))?; // 401 for nobody, 403 for a sign-in that is too old
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotSignedIn`] if nobody is signed in, [`ErrorKind::NotFresh`] if the sign-in is older, its time unknown
+    /// or more than a minute in the future.
+    pub fn require_fresh(&self, max_age: Duration) -> Result<(), Error> {
+        self.required_owner()?;
+        let (signed_in, now) = (self.identity().signed_in, self.config().clock.now());
+        // The times of sign-ins may be another clock's, which is a little ahead.
+        let leeway = Duration::from_secs(60);
+        let fresh = signed_in.is_some_and(|at| {
+            now.saturating_since(at) <= max_age && at <= now.saturating_add(leeway)
+        });
+        if fresh {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::NotFresh,
+            format!(
+                "this needs a sign-in within the last {max_age:?}; let the visitor sign in again"
+            ),
+        ))
+    }
+
+    fn required_owner(&self) -> Result<String, Error> {
+        self.owner().ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotSignedIn,
+                "this needs a session that somebody is signed in to",
+            )
+        })
+    }
+
+    fn owners(&self) -> Result<&Owners, Error> {
+        let owned = self.config().owned.as_ref();
+        owned.map(|owned| &owned.owners).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "the session layer has no owner index; give it one with `owners`",
+            )
+        })
+    }
+
+    /// The handle of this session in the store, if it is there.
+    fn handle(&self) -> Option<SessionHandle> {
+        match self.state().view.origin() {
+            Origin::Existing(existing) => Some(existing.id.handle()),
+            Origin::New(_) => None,
+        }
+    }
+
+    /// The live sessions of the owner who is signed in, this one marked as [current](OwnedSession::current): "where you are
+    /// signed in". What this request changes is not in it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotSignedIn`] if nobody is signed in, [`ErrorKind::Config`] without an owner index, and the store's.
+    pub async fn sessions(&self) -> Result<Vec<OwnedSession>, Error> {
+        let (owners, owner) = (self.owners()?, self.required_owner()?);
+        let mut sessions = owners.list(&owner).await?;
+        let current = self.handle();
+        for session in &mut sessions {
+            session.current = Some(session.handle) == current;
+        }
+        Ok(sessions)
+    }
+
+    /// Ends one session of the owner who is signed in; `false` if there is no such live session of this owner. This session
+    /// itself is signed out, with the response. Let it need a [fresh](Self::require_fresh) sign-in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sessions`] and [`Owners::revoke`].
+    pub async fn revoke(&self, handle: &SessionHandle) -> Result<bool, Error> {
+        let (owners, owner) = (self.owners()?, self.required_owner()?);
+        if self.handle() == Some(*handle) {
+            self.sign_out()?;
+            return Ok(true);
+        }
+        owners.revoke(&owner, handle).await
+    }
+
+    /// Ends all other sessions of the owner who is signed in: after a change of the password. Answers how many live ones
+    /// were found. This session is signed in to anew, with a new id, and is committed now, with what this request has
+    /// changed so far. Let it need a [fresh](Self::require_fresh) sign-in.
+    ///
+    /// All of it holds also against sign-ins that are under way and sessions that the index does not know. If the response
+    /// does not reach the browser, or the commit fails, this session has ended like the others, and the visitor signs in
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sessions`], and as [`Session::commit`]. After an error the others may have ended or not.
+    pub async fn revoke_others(&self) -> Result<usize, Error> {
+        let (owners, owner) = (self.owners()?, self.required_owner()?);
+        self.change(|_| Ok(()))?;
+        let before = owners.raise(Whose::Owner(&owner)).await?;
+        // At once: until then, this browser's other requests find their session revoked.
+        self.sign_in(owner.clone())?;
+        self.commit().await?;
+        owners.end_before(&owner, before).await
+    }
+
+    /// Ends all sessions of the owner who is signed in, and this one with the response. Answers how many live ones were
+    /// found in the store, this one included.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::sessions`]. After an error they may have ended or not.
+    pub async fn revoke_all(&self) -> Result<usize, Error> {
+        let (owners, owner) = (self.owners()?, self.required_owner()?);
+        self.change(|_| Ok(()))?;
+        let ended = owners.revoke_all(&owner).await?;
+        self.change(|view: &mut View| {
+            view.destroy();
+            Ok(())
+        })?;
+        Ok(ended)
+    }
+}

@@ -1,0 +1,220 @@
+//! Ends sessions, and says so only if it is true: one that was rotated meanwhile lives on under another id.
+
+use std::time::Duration;
+
+use cloakroom_core::{
+    EndReason, Error, ErrorKind, Loaded, OwnerIndex, Retired, SessionId, Store, Timestamp,
+    owner_index::Claim, record::Record,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{
+    Owners,
+    source::Belonging,
+    survey::{AT_ONCE, Surveyed},
+};
+use crate::load::within;
+
+/// How often others may change a session that is to end, before it is ended without looking.
+const TRIES: u32 = 6;
+
+/// What became of a session that was to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It has ended for good; here is whether it was live until then.
+    ForGood(bool),
+    /// It goes on under another id.
+    Rotated,
+    /// It is none of those that were to end.
+    Spared,
+}
+
+/// Ends the session if its bytes are such. A plain `end` would write over the tombstone that tells of a rotation, so the
+/// session is retired by comparison first; what its tombstone says then is our own word, and becomes the last one.
+pub(crate) async fn end_if<S: Store + ?Sized>(
+    store: &S,
+    deadline: Duration,
+    id: &SessionId,
+    condition: impl Fn(&bytes::Bytes) -> bool,
+) -> Result<Ended, Error> {
+    let mut live = false;
+    for _ in 0..TRIES {
+        match within(deadline, "load", store.load(id)).await? {
+            Loaded::Ended(EndReason::Rotated) => return Ok(Ended::Rotated),
+            Loaded::Live(stored) => {
+                live = true;
+                if !condition(&stored.value) {
+                    return Ok(Ended::Spared);
+                }
+                let retire = store.retire(id, &stored.value);
+                if within(deadline, "retire", retire).await? != Retired::Retired {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        within(deadline, "end", store.end(id, EndReason::Destroyed)).await?;
+        return Ok(Ended::ForGood(live));
+    }
+    // Others keep changing it; whatever they do, it ends here.
+    within(deadline, "end", store.end(id, EndReason::Destroyed)).await?;
+    Ok(Ended::ForGood(live))
+}
+
+impl Owners {
+    fn store(&self) -> &dyn OwnerIndex {
+        &*self.index
+    }
+
+    /// The record and whose it is; `None` if it cannot be read.
+    pub(crate) fn read(&self, value: &bytes::Bytes) -> Option<(Record, Belonging)> {
+        let record = Record::parse(value, &self.limits).ok()??;
+        let belonging = Belonging::of(&record, self.from.as_ref());
+        Some((record, belonging))
+    }
+
+    /// Ends a claimed session of the owner, and what it goes on as where it was rotated. Answers how many were live.
+    pub(crate) async fn end_claimed(&self, owner: &str, claim: &Claim) -> Result<usize, Error> {
+        let loaded = within(self.deadline, "load", self.index.load(&claim.id)).await?;
+        let mut signed_in = None;
+        if let Loaded::Live(stored) = &loaded {
+            let Some((_, belonging)) = self.read(&stored.value) else {
+                return Ok(0);
+            };
+            if belonging.identity.owner.as_deref() != Some(owner) {
+                return Ok(0);
+            }
+            signed_in = belonging.identity.signed_in;
+        }
+        let is_theirs = |value: &bytes::Bytes| {
+            let read = self.read(value);
+            read.is_some_and(|(_, belonging)| belonging.identity.owner.as_deref() == Some(owner))
+        };
+        let ended = end_if(self.store(), self.deadline, &claim.id, is_theirs).await?;
+        let live = match ended {
+            Ended::ForGood(live) => usize::from(live),
+            Ended::Spared => return Ok(0),
+            Ended::Rotated => self.end_successors(owner, claim, signed_in).await?,
+        };
+        self.release_beside(owner, vec![claim.id.clone()]).await;
+        Ok(live)
+    }
+
+    /// Ends what a rotated session goes on as: every session of the owner with the same sign-in. Where the sign-in is not
+    /// known, it is that of the claim, unless the session had been rotated before.
+    async fn end_successors(
+        &self,
+        owner: &str,
+        claim: &Claim,
+        signed_in: Option<Timestamp>,
+    ) -> Result<usize, Error> {
+        let mut ended = 0;
+        for _ in 0..TRIES {
+            let survey = self.survey(owner).await?;
+            let live = survey
+                .claims
+                .iter()
+                .filter_map(|(other, found)| match found {
+                    Surveyed::Live(live) if other.id != claim.id => Some((other, live.signed_in)),
+                    _ => None,
+                });
+            let later: Vec<_> = live.filter(|(other, _)| other.at > claim.at).collect();
+            let wanted = signed_in.unwrap_or(claim.at);
+            let mut same: Vec<_> = later
+                .iter()
+                .filter(|(_, at)| *at == Some(wanted))
+                .map(|(other, _)| (*other).clone())
+                .collect();
+            if same.is_empty() && signed_in.is_none() && ended == 0 {
+                // Rotated more than once: signed in to before this claim, and claimed after it.
+                let mut before = later.iter().filter(|(_, at)| *at < Some(claim.at));
+                match (before.next(), before.next()) {
+                    (Some((other, _)), None) => same.push((*other).clone()),
+                    (Some(_), Some(_)) => {
+                        return Err(Error::new(
+                            ErrorKind::Conflict,
+                            "the session has a new id meanwhile, and it cannot be told which; list the sessions again",
+                        ));
+                    }
+                    (None, _) => {}
+                }
+            }
+            let mut overtaken = false;
+            for other in &same {
+                match end_if(self.store(), self.deadline, &other.id, |_| true).await? {
+                    Ended::ForGood(live) => {
+                        ended += usize::from(live);
+                        self.release_beside(owner, vec![other.id.clone()]).await;
+                    }
+                    Ended::Rotated => overtaken = true,
+                    Ended::Spared => {}
+                }
+            }
+            // One that is claimed and not written yet may be what it goes on as.
+            let pending = survey
+                .claims
+                .iter()
+                .any(|(other, found)| matches!(found, Surveyed::Pending) && other.at > claim.at);
+            if !overtaken && (ended > 0 || !pending) {
+                return Ok(ended);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(ended)
+    }
+
+    /// Ends and releases what the owner had signed in to until `at`. Answers how many were live.
+    pub(crate) async fn end_before(&self, owner: &str, at: Timestamp) -> Result<usize, Error> {
+        let claims = within(self.deadline, "owned", self.index.owned(owner)).await?;
+        let earlier: Vec<_> = claims
+            .claims
+            .iter()
+            .filter(|claim| claim.at <= at)
+            .map(|claim| (claim.id.clone(), claims.is_settled(claim)))
+            .collect();
+        let ended = earlier.into_iter().map(|(id, settled)| {
+            let (owners, owner) = (self.clone(), owner.to_owned());
+            async move {
+                let ended = owners.end_if_before(&owner, &id, at, settled).await?;
+                Ok::<_, Error>((id, ended))
+            }
+        });
+        let ended: Vec<(SessionId, Option<Ended>)> = stream::iter(ended)
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let live = ended
+            .iter()
+            .filter(|(_, ended)| *ended == Some(Ended::ForGood(true)));
+        let live = live.count();
+        let over = ended
+            .into_iter()
+            .filter(|(_, ended)| matches!(ended, Some(Ended::ForGood(_) | Ended::Rotated)));
+        self.release_beside(owner, over.map(|(id, _)| id).collect())
+            .await;
+        Ok(live)
+    }
+
+    /// Ends a claimed session that was signed in to until `at`. `None` where it may be about to be written.
+    async fn end_if_before(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        at: Timestamp,
+        settled: bool,
+    ) -> Result<Option<Ended>, Error> {
+        let revoked = |value: &bytes::Bytes| {
+            let read = self.read(value);
+            read.is_some_and(|(_, belonging)| {
+                belonging.identity.owner.as_deref() == Some(owner) && belonging.is_revoked(Some(at))
+            })
+        };
+        match within(self.deadline, "load", self.index.load(id)).await? {
+            Loaded::Live(_) => end_if(self.store(), self.deadline, id, revoked)
+                .await
+                .map(Some),
+            Loaded::Ended(_) => Ok(Some(Ended::ForGood(false))),
+            _ => Ok(settled.then_some(Ended::ForGood(false))),
+        }
+    }
+}
