@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use cloakroom::{
     SessionId, Store as _,
-    core::store::{Loaded, Replaced},
+    core::{
+        owner_index::OwnerIndex as _,
+        store::{Loaded, Replaced},
+    },
     sqlite::{Durability, SqliteStore},
 };
 use cloakroom_bench::{id, session};
@@ -16,6 +19,12 @@ const TASKS: usize = 64;
 
 async fn load(store: SqliteStore, id: SessionId) {
     let answer = store.load(&id).await.unwrap();
+    assert!(matches!(answer, Loaded::Live(_)));
+}
+
+/// What the layer asks where the store has an owner index.
+async fn load_with_revision(store: SqliteStore, id: SessionId) {
+    let (answer, _) = store.load_with_revision(&id).await.unwrap();
     assert!(matches!(answer, Loaded::Live(_)));
 }
 
@@ -80,6 +89,7 @@ fn sqlite(c: &mut Criterion) {
         }
         if durability == Durability::ProcessCrash {
             measure!(load);
+            measure!(load_with_revision);
         }
         measure!(renew);
         measure!(replace);

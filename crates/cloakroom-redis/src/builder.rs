@@ -195,7 +195,7 @@ impl RedisStoreBuilder {
         }
         if prefix.starts_with(RESERVED) {
             return Err(config(
-                "`prefix` begins with `ck:`, where the store keeps its tombstones; take another",
+                "`prefix` begins with `ck:`, where the store keeps keys of its own; take another",
             ));
         }
         let empty = [

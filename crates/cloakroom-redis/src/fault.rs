@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     Sentinel,
     /// The answer is none that the command can have.
     Protocol,
+    /// A key of the owner index holds what no store has written.
+    Spoiled,
 }
 
 /// The kinds of errors that a server answers with.
@@ -180,8 +182,9 @@ impl Refusal {
             ),
             Self::NoPermission => (
                 Rejected,
-                "the user lacks a right (NOPERM); it needs GET, SET, DEL, EXISTS, PTTL, PEXPIRE, EVAL, EVALSHA, and SCAN for \
-                 listings, on keys of the prefix and on `ck:t:*`",
+                "the user lacks a right (NOPERM); it needs GET, SET, DEL, EXISTS, PTTL, PEXPIRE, EVAL, EVALSHA, SCAN for \
+                 listings, and for the owner index TIME, ZADD, ZREM, ZSCORE, ZCARD, ZRANGE, on keys of the prefix and on \
+                 `ck:*`",
             ),
             Self::Cluster => (
                 Rejected,
@@ -189,8 +192,8 @@ impl Refusal {
             ),
             Self::WrongType => (
                 Rejected,
-                "a key below the prefix holds something else than a string (WRONGTYPE); see who else writes there, or set \
-                 another `prefix`",
+                "a key holds another type than the store gives it (WRONGTYPE); see who else writes below the prefix or to \
+                 `ck:*`, or set another `prefix`",
             ),
             Self::NoScript | Self::Syntax | Self::Other => (
                 Rejected,
@@ -314,6 +317,10 @@ impl Fault {
             Self::Protocol => (
                 Unavailable,
                 "the answer is none that a Redis server gives; see what listens at this address",
+            ),
+            Self::Spoiled => (
+                Rejected,
+                "a key of the owner index holds something else than a time; see who else writes to `ck:*`, and delete it",
             ),
         };
         (kind, text.to_owned())

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use cloakroom_core::{EndReason, SessionId, store::TOMBSTONE_TTL};
+use cloakroom_core::{EndReason, SessionId, owner_index::Whose, store::TOMBSTONE_TTL};
 
 /// What a tombstone's key begins with. No prefix of a session begins so, and a Node peer that lists or clears the sessions
 /// below such a prefix does not meet it.
 const TOMBSTONE: &str = "ck:t:";
 
-/// From ids to keys and back.
+/// From ids and owners to keys, and back to ids.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
     pub(crate) prefix: Arc<str>,
@@ -21,12 +21,58 @@ impl Keys {
 
     /// In the slot of the session itself: by braces around its key, or by those that the prefix has.
     pub(crate) fn tombstone(&self, id: &SessionId) -> String {
-        let (open, close) = if has_tag(&self.prefix) {
+        let (open, close) = self.braces();
+        [TOMBSTONE, open, &*self.prefix, id.as_str(), close].concat()
+    }
+
+    /// A session's key and its tombstone's, as the scripts take them.
+    pub(crate) fn both(&self, id: &SessionId) -> [String; 2] {
+        [self.session(id), self.tombstone(id)]
+    }
+
+    /// An owner's claims: their ids by the time of the claim.
+    pub(crate) fn claims(&self, owner: &str) -> String {
+        self.indexed('u', owner)
+    }
+
+    /// The same ids by the time until which they are kept.
+    pub(crate) fn keeps(&self, owner: &str) -> String {
+        self.indexed('k', owner)
+    }
+
+    /// The latest revocation. That of everybody is no special owner's: an owner without a name must not mean everybody.
+    pub(crate) fn revocation(&self, whose: Whose<'_>) -> String {
+        match whose {
+            Whose::Owner(owner) => self.indexed('e', owner),
+            Whose::Everybody => self.indexed('a', ""),
+        }
+    }
+
+    /// The time of the latest revocation, whosever it is.
+    pub(crate) fn revision(&self) -> String {
+        self.indexed('r', "")
+    }
+
+    /// The last time that was given to a claim or a revocation.
+    pub(crate) fn last(&self) -> String {
+        self.indexed('c', "")
+    }
+
+    /// A key of the owner index. The prefix stands there with its length, so that no owner makes one application's key that
+    /// of another. All of a prefix are in one slot, by braces as for the tombstones: a claim needs the last time as well.
+    fn indexed(&self, kind: char, owner: &str) -> String {
+        let (open, close) = self.braces();
+        let length = self.prefix.len();
+        format!("ck:{kind}:{open}{length}:{}{close}{owner}", self.prefix)
+    }
+
+    /// What makes a tag of a key of ours: nothing where the prefix has one.
+    fn braces(&self) -> (&'static str, &'static str) {
+        if has_tag(&self.prefix) {
             ("", "")
         } else {
             ("{", "}")
-        };
-        [TOMBSTONE, open, &*self.prefix, id.as_str(), close].concat()
+        }
     }
 
     /// The id that a key below the prefix belongs to; `None` where no id of ours looks like this.
@@ -118,6 +164,57 @@ mod tests {
             let (session, tombstone) = (keys.session(&id), keys.tombstone(&id));
             assert_eq!(hashed(&session), hashed(&tombstone), "{prefix}");
             assert!(tombstone.starts_with("ck:t:"));
+        }
+    }
+
+    fn index(prefix: &str, owner: &str) -> [String; 6] {
+        let keys = Keys {
+            prefix: prefix.into(),
+        };
+        [
+            keys.claims(owner),
+            keys.keeps(owner),
+            keys.revocation(Whose::Owner(owner)),
+            keys.revocation(Whose::Everybody),
+            keys.revision(),
+            keys.last(),
+        ]
+    }
+
+    #[test]
+    fn keys_of_the_owner_index_are_in_one_slot_and_with_a_tag_in_that_of_the_sessions() {
+        for prefix in ["sess:", "", "{app}:", "a{app}b:", "a{", "a}", "{}", "a{}b"] {
+            let slots: Vec<_> = ["hanako", "", "{x}", "}{", "{}"]
+                .iter()
+                .flat_map(|owner| index(prefix, owner))
+                .map(|key| hashed(&key).to_owned())
+                .collect();
+            assert!(slots.iter().all(|slot| *slot == slots[0]), "{slots:?}");
+        }
+        assert_eq!(hashed(&index("{app}:", "hanako")[0]), "app");
+        assert_eq!(index("sess:", "hanako")[0], "ck:u:{5:sess:}hanako");
+        assert_eq!(index("{app}:", "hanako")[0], "ck:u:6:{app}:hanako");
+    }
+
+    /// Glued together, `a` + `b:c` and `a:b` + `c` would be one.
+    #[test]
+    fn no_prefix_and_owner_make_the_key_of_another() {
+        let parts = [
+            "", "a", "a:", ":", "1:a", "{", "}", "{}", "{a}", "a}b", "0:", "sess:", "sess:}",
+        ];
+        let mut seen = std::collections::HashMap::new();
+        for prefix in parts {
+            for owner in parts {
+                for (kind, key) in index(prefix, owner).into_iter().enumerate() {
+                    let owner = if kind < 3 { owner } else { "" };
+                    let before = seen.insert(key.clone(), (kind, prefix, owner));
+                    let mine = Some((kind, prefix, owner));
+                    assert!(
+                        before.is_none() || before == mine,
+                        "{key}: {before:?}, {mine:?}"
+                    );
+                }
+            }
         }
     }
 

@@ -46,8 +46,9 @@
 //! error.
 //!
 //! The user needs the commands `GET`, `SET`, `DEL`, `EXISTS`, `PTTL`, `PEXPIRE`, `EVAL` and `EVALSHA` on the keys `PREFIX*`
-//! and `ck:t:*`, `SCAN` for listings, and `SELECT` for a database other than 0. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a
-//! server that evicts sessions signs visitors out.
+//! and `ck:*`, for the owner index `TIME`, `ZADD`, `ZREM`, `ZSCORE`, `ZCARD` and `ZRANGE`, `SCAN` for listings, and `SELECT` for
+//! a database other than 0. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a server that
+//! evicts sessions signs visitors out, and one that evicts revocations lets them back in.
 //!
 //! # Keys
 //!
@@ -56,7 +57,15 @@
 //! | `PREFIX` and the id | what the session holds, as JSON text; the key's time to live is the session's |
 //! | `ck:t:{PREFIX` and the id and `}` | the tombstone of a session that was ended, for a quarter of an hour: `destroyed` or `rotated` |
 //!
-//! Where `PREFIX` has braces of its own, `{app}:` for instance, the tombstone's key has no others: a cluster keeps both together.
+//! | `ck:u:{N:PREFIX}` and the owner | the owner's claims, a sorted set: ids by the time of the claim |
+//! | `ck:k:{N:PREFIX}` and the owner | the same ids by the time until which they are kept; the next claim takes away what is past |
+//! | `ck:e:{N:PREFIX}` and the owner, `ck:a:{N:PREFIX}` | the time of the latest revocation of the owner, and of everybody; for 400 days |
+//! | `ck:r:{N:PREFIX}` | the time of the latest revocation |
+//! | `ck:c:{N:PREFIX}` | the last time that was given to a claim or a revocation, so that the next is later |
+//!
+//! `N` is the number of bytes of the prefix, times are milliseconds since 1970-01-01T00:00:00Z by the server's clock. The last
+//! two have no time to live; every other key has. Where `PREFIX` has braces of its own, `{app}:` for instance, the other
+//! keys have none besides: a cluster keeps together what belongs together.
 //!
 //! connect-redis does not look for tombstones. A session that it writes back after it was ended is refused here, and
 //! deleted again when it is next asked for.
@@ -67,16 +76,19 @@
 //! ```sh
 //! redis-cli --scan --pattern 'sess:*' | wc -l   # how many sessions there are
 //! redis-cli del 'sess:ID'                       # sign somebody out
+//! redis-cli zcard 'ck:u:{5:sess:}hanako'        # how many sessions hanako has at most
 //! ```
 
 mod address;
 mod ask;
+mod answer;
 mod builder;
 mod connect;
 mod credentials;
 mod fault;
 mod keys;
 mod link;
+mod owner_index;
 mod scan;
 mod script;
 mod server;

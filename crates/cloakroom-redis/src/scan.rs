@@ -8,9 +8,10 @@ use cloakroom_core::{
 use redis::{Pipeline, Value};
 
 use crate::{
+    answer::{Left, bytes, number, remaining},
     fault::{Fault, Refusal},
     link::{Call, Live},
-    store::{Inner, Left, RedisStore, bytes, number, remaining},
+    store::{Inner, RedisStore},
 };
 use std::sync::Arc;
 

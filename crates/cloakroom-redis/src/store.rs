@@ -11,6 +11,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::{
     address::Address,
+    answer::{Compared, Left, bytes, compared, number, remaining, three, unexpected},
     builder::RedisStoreBuilder,
     fault::{Fault, Refusal},
     keys::{Keys, reason, tombstone_millis, word},
@@ -156,15 +157,27 @@ impl Store for RedisStore {
 impl Inner {
     async fn load(self: &Arc<Self>, id: &SessionId) -> Result<Loaded, Fault> {
         let call = self.link.call()?;
-        let mut look = Pipeline::with_capacity(3);
+        let answers = self.twice(&call, &self.look(id)).await?;
+        self.found(id, three(answers)?)
+    }
+
+    /// What [`found`](Self::found) reads the answers of.
+    pub(crate) fn look(&self, id: &SessionId) -> Pipeline {
+        let mut look = Pipeline::with_capacity(4);
         let key = self.keys.session(id);
         look.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
         look.cmd("GET").arg(self.keys.tombstone(id));
-        let answers = self.twice(&call, &look).await?;
-        let [value, left, tombstone] = three(answers)?;
+        look
+    }
+
+    pub(crate) fn found(
+        self: &Arc<Self>,
+        id: &SessionId,
+        [value, left, tombstone]: [Value; 3],
+    ) -> Result<Loaded, Fault> {
         if let Some(word) = bytes(tombstone)? {
             if !matches!(value, Value::Nil) {
-                self.delete_again(key);
+                self.delete_again(self.keys.session(id));
             }
             return Ok(Loaded::Ended(reason(&word)));
         }
@@ -191,7 +204,12 @@ impl Inner {
         let call = self.link.call()?;
         let millis = millis(ttl).to_string();
         let answer = self
-            .run(&call, &script::CREATE, id, &[value, millis.as_bytes()])
+            .run(
+                &call,
+                &script::CREATE,
+                &self.keys.both(id),
+                &[value, millis.as_bytes()],
+            )
             .await?;
         match answer {
             Value::Int(1) => Ok(Created::Created),
@@ -242,7 +260,9 @@ impl Inner {
         }
         let millis = millis.to_string();
         let arguments: [&[u8]; 3] = [base, value, millis.as_bytes()];
-        let answer = self.run(call, &script::REPLACE, id, &arguments).await?;
+        let answer = self
+            .run(call, &script::REPLACE, &self.keys.both(id), &arguments)
+            .await?;
         Ok(match compared(answer)? {
             Compared::Done => Replaced::Replaced,
             Compared::Gone => Replaced::Gone,
@@ -317,7 +337,9 @@ impl Inner {
         let call = self.link.call()?;
         let millis = tombstone_millis().to_string();
         let arguments = [word(reason).as_bytes(), millis.as_bytes()];
-        let answer = self.run(&call, &script::END, id, &arguments).await?;
+        let answer = self
+            .run(&call, &script::END, &self.keys.both(id), &arguments)
+            .await?;
         Ok(number(answer)? != 0)
     }
 
@@ -329,7 +351,7 @@ impl Inner {
             .run(
                 &call,
                 &script::RETIRE,
-                id,
+                &self.keys.both(id),
                 &[base, rotated, millis.as_bytes()],
             )
             .await?;
@@ -342,7 +364,11 @@ impl Inner {
 
     /// Sends what does no harm when it is sent twice. A connection that is lost may only have been idle for longer than
     /// the server allows.
-    async fn twice(&self, call: &Call<'_>, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
+    pub(crate) async fn twice(
+        &self,
+        call: &Call<'_>,
+        commands: &Pipeline,
+    ) -> Result<Vec<Value>, Fault> {
         match call.pipeline(&call.live().await?, commands).await {
             Err(Fault::Lost) => call.pipeline(&call.live().await?, commands).await,
             answers => answers,
@@ -351,19 +377,16 @@ impl Inner {
 
     /// Runs a script by its hash, and by its text where the server does not have it: it was restarted, or somebody emptied
     /// its cache. The text leaves it cached.
-    async fn run(
+    pub(crate) async fn run(
         &self,
         call: &Call<'_>,
         script: &Script,
-        id: &SessionId,
+        keys: &[String],
         arguments: &[&[u8]],
     ) -> Result<Value, Fault> {
         let command = |name: &str, what: &str| {
             let mut command = redis::cmd(name);
-            command.arg(what).arg(2);
-            command
-                .arg(self.keys.session(id))
-                .arg(self.keys.tombstone(id));
+            command.arg(what).arg(keys.len()).arg(keys);
             for argument in arguments {
                 command.arg(*argument);
             }
@@ -403,75 +426,6 @@ impl Inner {
 }
 
 /// A time in whole milliseconds; what is shorter than one is over at once.
-fn millis(ttl: Duration) -> u64 {
+pub(crate) fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).map_or(LONGEST_MILLIS, |millis| millis.min(LONGEST_MILLIS))
-}
-
-/// What the comparing scripts answer.
-enum Compared {
-    Done,
-    Gone,
-    Changed(Stored),
-}
-
-fn compared(answer: Value) -> Result<Compared, Fault> {
-    match answer {
-        Value::Int(1) => Ok(Compared::Done),
-        Value::Int(0) => Ok(Compared::Gone),
-        Value::Array(items) => {
-            let [held, left] = <[Value; 2]>::try_from(items).map_err(|_| Fault::Protocol)?;
-            match (bytes(held)?, remaining(left)?) {
-                (Some(held), Left::Some(remaining)) => Ok(Compared::Changed(Stored {
-                    value: held.into(),
-                    remaining,
-                })),
-                _ => Ok(Compared::Gone),
-            }
-        }
-        other => Err(unexpected(other)),
-    }
-}
-
-pub(crate) fn three(answers: Vec<Value>) -> Result<[Value; 3], Fault> {
-    <[Value; 3]>::try_from(answers).map_err(|_| Fault::Protocol)
-}
-
-#[cold]
-fn unexpected(answer: Value) -> Fault {
-    match answer {
-        Value::ServerError(error) => (&error).into(),
-        _ => Fault::Protocol,
-    }
-}
-
-pub(crate) fn bytes(answer: Value) -> Result<Option<Vec<u8>>, Fault> {
-    match answer {
-        Value::BulkString(bytes) => Ok(Some(bytes)),
-        Value::Nil => Ok(None),
-        other => Err(unexpected(other)),
-    }
-}
-
-pub(crate) fn number(answer: Value) -> Result<i64, Fault> {
-    match answer {
-        Value::Int(number) => Ok(number),
-        other => Err(unexpected(other)),
-    }
-}
-
-/// How long a key still lives.
-pub(crate) enum Left {
-    /// It lives; `None` without an end.
-    Some(Option<Duration>),
-    /// It is no longer there.
-    Nothing,
-}
-
-pub(crate) fn remaining(answer: Value) -> Result<Left, Fault> {
-    let left = number(answer)?;
-    Ok(match u64::try_from(left) {
-        Ok(millis) => Left::Some(Some(Duration::from_millis(millis))),
-        Err(_) if left == -1 => Left::Some(None),
-        Err(_) => Left::Nothing,
-    })
 }

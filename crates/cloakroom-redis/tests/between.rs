@@ -5,7 +5,10 @@ mod support;
 use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cloakroom_core::{Created, EndReason, ErrorKind, Loaded, Replaced, SessionId, Store as _};
+use cloakroom_core::{
+    Created, EndReason, ErrorKind, Loaded, OwnerIndex as _, Replaced, SessionId, Store as _,
+    owner_index::Whose,
+};
 use cloakroom_redis::RedisStore;
 use support::{Program, Server};
 use tokio::{
@@ -183,5 +186,51 @@ async fn a_change_whose_answer_was_lost_is_found_again() {
             .replace(&id(), &bytes("n=0"), bytes("n=1"), HOUR)
             .await;
         assert_eq!(answer.unwrap(), Replaced::Replaced);
+    }
+}
+
+/// The second claim is the first one, with its time. What is beyond the limit is named again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_and_a_revocation_whose_answers_were_lost_are_made_again() {
+    let server = Server::redis();
+    let peer = RedisStore::connect(server.url()).await.unwrap();
+    let old = SessionId::from_random([8; 24]);
+    peer.claim("hanako", &old, HOUR, None).await.unwrap();
+    let patient = async |marker| {
+        let url = disturbed(server.port, marker, Place::BeforeTheAnswer, || {}).await;
+        let builder = RedisStore::builder(url).command_timeout(Duration::from_secs(5));
+        builder.connect().await.unwrap()
+    };
+    let last = || server.call(&["GET", "ck:c:{5:sess:}"]);
+
+    // By hash where the script is known: the first try is the one that claims.
+    peer.claim("taro", &old, HOUR, None).await.unwrap();
+    let store = patient("hanako").await;
+    let limit = std::num::NonZeroUsize::new(1);
+    let claimed = store.claim("hanako", &id(), HOUR, limit).await.unwrap();
+    assert_eq!(claimed.over, [old.clone()]);
+    let owned = peer.owned("hanako").await.unwrap().claims;
+    assert_eq!(owned.len(), 2);
+    assert_eq!((&owned[1].id, owned[1].at), (&id(), claimed.at));
+    assert_eq!(last(), claimed.at.as_millis().to_string());
+
+    let before = peer.revoke(Whose::Everybody).await.unwrap();
+    let store = patient("ck:a:").await;
+    let revoked = store.revoke(Whose::Everybody).await.unwrap();
+    assert!(
+        revoked.as_millis() > before.as_millis() + 1,
+        "it was made twice"
+    );
+    assert_eq!(peer.revoked_at("hanako").await.unwrap(), Some(revoked));
+
+    let store = patient("ZREM").await;
+    store.release("hanako", &[old]).await.unwrap();
+    assert_eq!(peer.owned("hanako").await.unwrap().claims.len(), 1);
+    for marker in ["ZRANGE", "ck:e:", "ck:r:"] {
+        let store = patient(marker).await;
+        assert_eq!(store.owned("hanako").await.unwrap().claims.len(), 1);
+        assert_eq!(store.revoked_at("hanako").await.unwrap(), Some(revoked));
+        let (_, revision) = store.load_with_revision(&id()).await.unwrap();
+        assert_eq!(revision.0, revoked.as_millis().unsigned_abs());
     }
 }

@@ -1,5 +1,5 @@
 //! The store contract on real servers: Redis with scripts, Valkey with `SET ... IFEQ`, over TCP and over a socket, directly
-//! and behind `Arc<dyn Store>`.
+//! and behind `Arc<dyn OwnerIndex>`.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::{process::Command, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cloakroom_contract::{Capability, Handle, Opened, StoreFactory};
-use cloakroom_core::{Error, SessionId, Store};
+use cloakroom_core::{Error, OwnerIndex, SessionId, Store as _};
 use cloakroom_redis::{RedisStore, RedisStoreBuilder};
 use support::{
     Program, Server,
@@ -39,17 +39,21 @@ struct Factory {
 
 fn full(store: RedisStore) -> Handle {
     let store = Arc::new(store);
-    Handle::new(store.clone()).with_scan(store)
+    Handle::new(store.clone())
+        .with_scan(store.clone())
+        .with_owner_index(store)
 }
 
 fn shared(store: RedisStore) -> Handle {
-    let shared: Arc<dyn Store> = Arc::new(store);
-    Handle::new(Arc::new(shared))
+    let shared: Arc<dyn OwnerIndex> = Arc::new(store);
+    Handle::new(Arc::new(shared.clone())).with_owner_index(Arc::new(shared))
 }
 
 /// Tests share two cores with everything else on the machine: a call may take long without the server being silent.
 fn builder(url: &str) -> RedisStoreBuilder {
-    RedisStore::builder(url).command_timeout(Duration::from_secs(2))
+    RedisStore::builder(url)
+        .command_timeout(Duration::from_secs(2))
+        .connect_timeout(Duration::from_secs(2))
 }
 
 #[async_trait]
@@ -123,7 +127,7 @@ async fn settled(store: &RedisStore, away: bool) {
 async fn writer() {
     if let Ok(url) = std::env::var(URL) {
         let store = RedisStore::connect(url).await.unwrap();
-        cloakroom_contract::kill::write_until_killed(&store).await;
+        cloakroom_contract::kill::write_owned_until_killed(&store).await;
     }
 }
 

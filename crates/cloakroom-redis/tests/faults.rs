@@ -13,8 +13,8 @@ use std::{
 
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store as _,
-    store::Scan as _,
+    Created, EndReason, Error, ErrorKind, Loaded, OwnerIndex as _, Replaced, Retired, SessionId,
+    Store as _, owner_index::Whose, store::Scan as _,
 };
 use cloakroom_redis::RedisStore;
 use support::{
@@ -29,6 +29,10 @@ const DEADLINE: Duration = Duration::from_millis(400);
 
 /// What a machine with two busy cores may add to any time.
 const SLACK: Duration = Duration::from_millis(800);
+
+const VISITORS: u8 = 10;
+
+const OWNER: &str = "hanako";
 
 fn id(number: u8) -> SessionId {
     SessionId::from_random([number; 24])
@@ -46,7 +50,7 @@ async fn store(url: &str) -> RedisStore {
     store
 }
 
-/// What eight visitors saw during a fault.
+/// What all visitors saw during a fault.
 #[derive(Default)]
 struct Seen {
     slowest: Duration,
@@ -54,7 +58,7 @@ struct Seen {
     failed: Vec<Error>,
 }
 
-/// Eight visitors that keep calling until they are told to stop.
+/// Visitors that keep calling until they are told to stop, one for each call that there is.
 struct Visitors {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<Seen>>,
@@ -63,7 +67,7 @@ struct Visitors {
 impl Visitors {
     fn come(store: &RedisStore) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let tasks = (0..8).map(|number| {
+        let tasks = (0..VISITORS).map(|number| {
             let (store, stop) = (store.clone(), stop.clone());
             tokio::spawn(async move {
                 let mut seen = Seen::default();
@@ -101,11 +105,17 @@ impl Visitors {
 
 async fn visit(store: &RedisStore, number: u8) -> Result<(), Error> {
     let id = id(100 + number);
-    match number % 4 {
+    match number {
         0 => store.load(&id).await.map(drop),
         1 => store.replace(&id, &value(), value(), HOUR).await.map(drop),
         2 => store.renew(&id, HOUR).await.map(drop),
-        _ => store.end(&id, EndReason::Destroyed).await.map(drop),
+        3 => store.end(&id, EndReason::Destroyed).await.map(drop),
+        4 => store.load_with_revision(&id).await.map(drop),
+        5 => store.claim(OWNER, &id, HOUR, None).await.map(drop),
+        6 => store.owned(OWNER).await.map(drop),
+        7 => store.release(OWNER, &[id]).await,
+        8 => store.revoke(Whose::Owner(OWNER)).await.map(drop),
+        _ => store.revoked_at(OWNER).await.map(drop),
     }
 }
 
@@ -149,7 +159,7 @@ async fn outage(what: &str, store: &RedisStore, begin: impl FnOnce(), end: impl 
     );
     // Calls fail at once when the fault is known: each visitor waits for one deadline or two.
     assert!(
-        seen.failed.len() > 8 * 10,
+        seen.failed.len() > usize::from(VISITORS) * 10,
         "{what}: {} calls",
         seen.failed.len()
     );
@@ -166,6 +176,8 @@ async fn outage(what: &str, store: &RedisStore, begin: impl FnOnce(), end: impl 
     let created = store.create(&fresh, value(), HOUR).await.unwrap();
     assert_eq!(created, Created::Created);
     assert!(store.end(&fresh, EndReason::Rotated).await.unwrap());
+    let at = store.claim(OWNER, &fresh, HOUR, None).await.unwrap().at;
+    assert!(store.revoke(Whose::Everybody).await.unwrap() > at);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

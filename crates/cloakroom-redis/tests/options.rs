@@ -15,7 +15,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
-    Created, EndReason, Error, ErrorKind, Loaded, SessionId, Store as _, store::Scan as _,
+    Created, EndReason, Error, ErrorKind, Loaded, OwnerIndex as _, SessionId, Store as _,
+    owner_index::Whose, store::Scan as _,
 };
 use cloakroom_redis::{Credentials, CredentialsProvider, RedisStore, RedisStoreBuilder};
 use support::{Program, Server};
@@ -235,9 +236,10 @@ async fn users_and_passwords() {
     let mut wire = server.wire();
     wire.call(&["AUTH", PASSWORD]);
     // Exactly what the documentation says that a user needs.
-    let rights = "+get +set +del +exists +pttl +pexpire +eval +evalsha +scan";
+    let rights = "+get +set +del +exists +pttl +pexpire +eval +evalsha +scan \
+                  +time +zadd +zrem +zscore +zcard +zrange";
     let mut create = vec![
-        "ACL", "SETUSER", "app", "on", ">hunter3", "~sess:*", "~ck:t:*",
+        "ACL", "SETUSER", "app", "on", ">hunter3", "~sess:*", "~ck:*",
     ];
     create.extend(rights.split(' '));
     wire.call(&create);
@@ -259,6 +261,19 @@ async fn users_and_passwords() {
     store.retire(&id(3), &next).await.unwrap();
     store.end(&id(3), EndReason::Destroyed).await.unwrap();
     store.scan(None, 10).await.unwrap();
+    let limit = std::num::NonZeroUsize::new(1);
+    store.claim("hanako", &id(3), HOUR, None).await.unwrap();
+    store
+        .claim("hanako", &id(4), Duration::ZERO, limit)
+        .await
+        .unwrap();
+    assert_eq!(store.owned("hanako").await.unwrap().claims.len(), 2);
+    store.release("hanako", &[id(3)]).await.unwrap();
+    for whose in [Whose::Owner("hanako"), Whose::Everybody] {
+        let at = store.revoke(whose).await.unwrap();
+        assert_eq!(store.revoked_at("hanako").await.unwrap(), Some(at));
+    }
+    store.load_with_revision(&id(3)).await.unwrap();
     wire.call(&["ACL", "SETUSER", "app", "-get"]);
     let error = store.load(&id(3)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);

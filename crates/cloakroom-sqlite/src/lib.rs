@@ -52,7 +52,7 @@
 //!
 //! The file belongs on a local disk: write-ahead logging does not work over a network share. Copy it with `sqlite3 FILE
 //! ".backup COPY"`, not with `cp`, while the server runs. Other processes may read it and delete from it at any time; the
-//! server sees that at the next request. It has one table:
+//! server sees that at the next request. The sessions are one table:
 //!
 //! | column of `sessions` | |
 //! |---|---|
@@ -63,8 +63,27 @@
 //! | `ended` | `NULL` for a session; `destroyed` or `rotated` for the tombstone of one that was ended |
 //! | `value` | what the session holds, as JSON text in a blob; `NULL` for a tombstone |
 //!
-//! A row whose `expires` is past does not count, swept or not. `PRAGMA application_id` is 1668049778, `PRAGMA
-//! user_version` is the schema's version, 1 at present. A file of an earlier version is brought up to date when it is
+//! A row whose `expires` is past does not count, swept or not. The owner index is three more; times are as above:
+//!
+//! | column of `claims` | |
+//! |---|---|
+//! | `row`, `prefix`, `owner`, `id` | which session is whose, among those of a prefix |
+//! | `at` | the time of the claim |
+//! | `until` | until when it is kept at least; the sweeper moves it as long as the session lives |
+//!
+//! | column of `revocations` | |
+//! |---|---|
+//! | `prefix`, `owner` | whose sessions were ended |
+//! | `at` | the latest time at which they were; kept for 400 days |
+//!
+//! | column of `prefixes` | |
+//! |---|---|
+//! | `prefix` | one row for each |
+//! | `last` | the last time that was given to a claim or a revocation: the next is later |
+//! | `revision` | the time of the latest revocation, 0 if there was none |
+//! | `everybody` | the time of the latest revocation of everybody, `NULL` if there was none |
+//!
+//! `PRAGMA application_id` is 1668049778, `PRAGMA user_version` is the schema's version, 2 at present. A file of an earlier version is brought up to date when it is
 //! opened; one of a later version is refused.
 //!
 //! ```sh
@@ -77,6 +96,9 @@
 //! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'old:'"
 //! # sign somebody out
 //! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'sess:' AND id = '...'"
+//! # which sessions of an owner live
+//! sqlite3 sessions.db "SELECT datetime(at / 1000, 'unixepoch'), id FROM claims JOIN sessions USING (prefix, id)
+//!   WHERE prefix = 'sess:' AND owner = 'hanako' AND ended IS NULL AND expires > unixepoch() * 1000 ORDER BY at"
 //! ```
 //!
 //! A session that was deleted like this is missing at the next load, and a request that was under way with it cannot bring
@@ -84,9 +106,11 @@
 
 mod builder;
 mod checkpoint;
+mod claims;
 mod clock;
 mod fault;
 mod file;
+mod owner_index;
 mod queue;
 mod readers;
 mod rows;

@@ -265,6 +265,6 @@ pub(crate) fn scan(
     Ok(stretch)
 }
 
-fn clamp(number: usize) -> i64 {
+pub(crate) fn clamp(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

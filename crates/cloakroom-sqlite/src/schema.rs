@@ -1,4 +1,4 @@
-//! The table, its version, and the steps from older versions to this one.
+//! The tables, their version, and the steps from older versions to this one.
 
 use rusqlite::Connection;
 
@@ -13,7 +13,10 @@ pub(crate) const APPLICATION_ID: i32 = 0x636c_6b72;
 /// 1. An explicit row number keeps a scan's cursor valid over `VACUUM`. The small columns stand before the value, which
 ///    may lie on overflow pages. The prefix is a column of its own: glued to the id, `a:` + `b:x` and `a:b:` + `x` would
 ///    be one key.
-pub(crate) const STEPS: &[&str] = &["
+/// 2. The owner index. A claim is found by its owner and id, listed by its owner and time, and swept by the end of its time.
+///    What a prefix has once is one row; `revision` is read with every load.
+pub(crate) const STEPS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         row     INTEGER PRIMARY KEY,
         prefix  TEXT    NOT NULL,
@@ -24,7 +27,34 @@ pub(crate) const STEPS: &[&str] = &["
         UNIQUE (prefix, id)
     ) STRICT;
     CREATE INDEX sessions_by_expiry ON sessions (prefix, expires);
-"];
+",
+    "
+    CREATE TABLE claims (
+        row     INTEGER PRIMARY KEY,
+        prefix  TEXT    NOT NULL,
+        owner   TEXT    NOT NULL,
+        id      TEXT    NOT NULL,
+        at      INTEGER NOT NULL,
+        until   INTEGER NOT NULL,
+        UNIQUE (prefix, owner, id)
+    ) STRICT;
+    CREATE INDEX claims_by_time ON claims (prefix, owner, at, id);
+    CREATE INDEX claims_by_end ON claims (prefix, until);
+    CREATE TABLE revocations (
+        prefix  TEXT    NOT NULL,
+        owner   TEXT    NOT NULL,
+        at      INTEGER NOT NULL,
+        PRIMARY KEY (prefix, owner)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revocations_by_time ON revocations (prefix, at);
+    CREATE TABLE prefixes (
+        prefix    TEXT    PRIMARY KEY,
+        last      INTEGER NOT NULL,
+        revision  INTEGER NOT NULL DEFAULT 0,
+        everybody INTEGER
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Why a file cannot be used.
 #[derive(Clone, Copy, Debug)]
@@ -154,10 +184,11 @@ mod tests {
         migrate(&mut conn, STEPS).unwrap();
         let broken = [
             STEPS[0],
+            STEPS[1],
             "CREATE TABLE extra (a); CREATE TABLE sessions (b);",
         ];
         assert!(matches!(migrate(&mut conn, &broken), Err(Misfit::Fault(_))));
-        assert_eq!(user_version(&conn), 1);
+        assert_eq!(user_version(&conn), 2);
         migrate(&mut conn, STEPS).unwrap();
         assert!(conn.execute("SELECT * FROM extra", []).is_err());
     }
@@ -169,7 +200,7 @@ mod tests {
         conn.pragma_update(None, "user_version", -3).unwrap();
         assert!(matches!(
             migrate(&mut conn, STEPS),
-            Err(Misfit::Newer { file: -3, build: 1 })
+            Err(Misfit::Newer { file: -3, build: 2 })
         ));
     }
 }

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use crate::{
     builder::SqliteStoreBuilder,
+    claims,
     fault::Fault,
     queue::Writer,
     readers::Readers,
@@ -25,12 +26,12 @@ use crate::{
 /// a rule for a few milliseconds.
 #[derive(Clone)]
 pub struct SqliteStore {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     path: PathBuf,
-    prefix: Arc<str>,
+    pub(crate) prefix: Arc<str>,
     clock: Arc<dyn Clock>,
     max_value_size: usize,
     readers: Arc<Readers>,
@@ -38,7 +39,7 @@ struct Inner {
 }
 
 /// How many rows a page of a scan or a turn of a sweep looks at, at most: both stay below a few milliseconds.
-const STRIDE: usize = 1000;
+pub(crate) const STRIDE: usize = 1000;
 
 /// At how many bytes of values a page of a scan ends early.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -101,14 +102,14 @@ impl SqliteStore {
         closed.map_err(|fault| self.fail(fault))
     }
 
-    fn key(&self, id: &SessionId) -> Key {
+    pub(crate) fn key(&self, id: &SessionId) -> Key {
         Key {
             prefix: self.inner.prefix.clone(),
             id: id.clone(),
         }
     }
 
-    fn expiry(&self, ttl: Duration) -> Timestamp {
+    pub(crate) fn expiry(&self, ttl: Duration) -> Timestamp {
         self.inner.clock.now().saturating_add(ttl)
     }
 
@@ -131,7 +132,7 @@ impl SqliteStore {
     }
 
     /// Reads inline, or on the writer's thread where there is a lock to wait for.
-    async fn read<T, F>(&self, mut work: F) -> Result<T, Error>
+    pub(crate) async fn read<T, F>(&self, mut work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&Connection, Timestamp) -> Result<T, Fault> + Send + 'static,
@@ -145,7 +146,7 @@ impl SqliteStore {
     }
 
     /// Writes; `bytes` are the values that wait with the call.
-    async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T, Error>
+    pub(crate) async fn write<T, F>(&self, bytes: usize, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&Connection, Timestamp) -> Result<T, Fault> + Send + 'static,
@@ -219,18 +220,27 @@ impl Store for SqliteStore {
     }
 }
 
-/// Deletes in turns of a thousand rows at most, so that a large sweep stops nobody.
+/// Deletes in turns of a thousand rows at most, so that a large sweep stops nobody. At most as many of the owner index's rows
+/// as `limit` says are looked at besides: a claim whose time is over is deleted if its session is over too. They are not
+/// counted in the answer.
 #[async_trait]
 impl Sweep for SqliteStore {
     async fn sweep(&self, limit: usize) -> Result<usize, Error> {
-        let mut swept = 0;
+        let (mut swept, mut beside) = (0, 0);
         while swept < limit {
-            let (prefix, turn) = (self.inner.prefix.clone(), (limit - swept).min(STRIDE));
-            let count = self
-                .write(0, move |conn, now| rows::sweep(conn, &prefix, turn, now))
+            let prefix = self.inner.prefix.clone();
+            let turn = (limit - swept).min(STRIDE);
+            let turn_beside = limit.saturating_sub(beside).min(STRIDE);
+            let (sessions, claims) = self
+                .write(0, move |conn, now| {
+                    let sessions = rows::sweep(conn, &prefix, turn, now)?;
+                    let claims = claims::sweep(conn, &prefix, turn_beside, now)?;
+                    Ok((sessions, claims))
+                })
                 .await?;
-            swept += count;
-            if count < turn {
+            swept += sessions;
+            beside += claims;
+            if sessions < turn && (claims < turn_beside || turn_beside == 0) {
                 break;
             }
         }

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 
 use crate::{
     checkpoint::Checkpoints,
+    claims,
     fault::Fault,
     file::Home,
     queue::{Answer, Job, Message},
@@ -165,7 +166,11 @@ impl Thread {
         }
         let (prefix, limit) = (&self.settings.prefix, self.settings.sweep_batch);
         let now = self.settings.clock.now();
-        let swept = self.transaction(|conn| rows::sweep(conn, prefix, limit, now));
+        let swept = self.transaction(|conn| {
+            let sessions = rows::sweep(conn, prefix, limit, now)?;
+            let claims = claims::sweep(conn, prefix, limit, now)?;
+            Ok(sessions.max(claims))
+        });
         if let Err(fault) = swept {
             let error = fault.into_error(self.home.path());
             tracing::warn!(%error, "sweeping failed and will be tried again");

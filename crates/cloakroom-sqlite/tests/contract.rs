@@ -1,4 +1,4 @@
-//! The store contract, in virtual and in real time, directly and behind `Arc<dyn Store>`.
+//! The store contract, in virtual and in real time, directly and behind `Arc<dyn OwnerIndex>`.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use cloakroom_contract::{Capability, Handle, Opened, StoreFactory};
-use cloakroom_core::{Error, Store};
+use cloakroom_core::{Error, OwnerIndex};
 use cloakroom_sqlite::{SqliteStore, SqliteStoreBuilder};
 use common::Place;
 
@@ -22,12 +22,13 @@ const NO_OUTAGE: &str =
 type Wrap = fn(SqliteStore) -> Handle;
 
 fn full(store: SqliteStore) -> Handle {
-    Handle::full(Arc::new(store))
+    let store = Arc::new(store);
+    Handle::full(store.clone()).with_owner_index(store)
 }
 
 fn shared(store: SqliteStore) -> Handle {
-    let shared: Arc<dyn Store> = Arc::new(store);
-    Handle::new(Arc::new(shared))
+    let shared: Arc<dyn OwnerIndex> = Arc::new(store);
+    Handle::new(Arc::new(shared.clone())).with_owner_index(Arc::new(shared))
 }
 
 /// Everything that the store can do, on a file of its own.
@@ -47,7 +48,9 @@ fn opened(
             async move { opened.map(wrap) }
         })
         .on_sibling(move |name| {
-            let opened = build(&beside).prefix(name).open();
+            // Several of them write to the file at once, and each must wait for its turn.
+            let patient = build(&beside).busy_timeout(Duration::from_secs(20));
+            let opened = patient.prefix(name).open();
             async move { opened.map(wrap) }
         })
         .on_read_only(move |on| {
@@ -93,7 +96,7 @@ impl StoreFactory for Real {
 async fn writer() {
     if let Some(file) = std::env::var_os(FILE) {
         let store = SqliteStore::open(file).unwrap();
-        cloakroom_contract::kill::write_until_killed(&store).await;
+        cloakroom_contract::kill::write_owned_until_killed(&store).await;
     }
 }
 

@@ -154,10 +154,10 @@ fn a_newer_schema_is_refused_with_both_versions() {
         .stranger()
         .pragma_update(None, "user_version", 7)
         .unwrap();
-    refused(&place, ErrorKind::Rejected, &["version 7", "up to 1"]);
+    refused(&place, ErrorKind::Rejected, &["version 7", "up to 2"]);
     place
         .stranger()
-        .pragma_update(None, "user_version", 1)
+        .pragma_update(None, "user_version", 2)
         .unwrap();
     drop(place.open());
 }

@@ -7,7 +7,7 @@
 mod common;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Command, Stdio},
@@ -15,12 +15,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use cloakroom_core::{EndReason, Loaded, SessionId, Store};
+use cloakroom_core::{EndReason, Loaded, OwnerIndex as _, SessionId, Store};
 use cloakroom_sqlite::SqliteStore;
 use common::{HOUR, id};
 
 const ROUNDS: u32 = 200;
 const TASKS: u32 = 4;
+const OWNER: &str = "hanako";
 const FILE: &str = "CLOAKROOM_TEST_FILE";
 const ROUND: &str = "CLOAKROOM_TEST_ROUND";
 
@@ -55,7 +56,11 @@ fn seen(loaded: Loaded) -> Option<Result<Bytes, EndReason>> {
 
 async fn step(store: &SqliteStore, id: &SessionId, number: u32, step: u32) {
     match step {
-        0 => drop(store.create(id, value(number, 0), HOUR).await.unwrap()),
+        0 => {
+            // Claimed before it is written: what is there is in the index.
+            store.claim(OWNER, id, HOUR, None).await.unwrap();
+            store.create(id, value(number, 0), HOUR).await.unwrap();
+        }
         3 if number % 3 == 2 => drop(store.end(id, EndReason::Destroyed).await.unwrap()),
         3 => drop(store.renew(id, HOUR * 2).await.unwrap()),
         _ => {
@@ -160,8 +165,12 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         drop(store);
     }
     let store = SqliteStore::open(&file).unwrap();
+    let claims = store.owned(OWNER).await.unwrap().claims;
+    assert!(claims.windows(2).all(|two| two[0].at < two[1].at));
+    let claimed: HashSet<_> = claims.into_iter().map(|claim| claim.id).collect();
     for (id, found) in &kept {
         assert_eq!(&seen(store.load(id).await.unwrap()), found);
+        assert!(found.is_none() || claimed.contains(id));
     }
     let stranger = rusqlite::Connection::open(&file).unwrap();
     let check: String = stranger

@@ -75,7 +75,7 @@ async fn the_documented_columns_are_what_a_shell_sees() {
             .unwrap()
     };
     assert_eq!(number("application_id"), 1_668_049_778);
-    assert_eq!(number("user_version"), 1);
+    assert_eq!(number("user_version"), 2);
 }
 
 #[tokio::test]
