@@ -1,121 +1,129 @@
-//! The handle: what stands for a session's id where people can see it.
+//! How somebody names a session without its id: by the library's handle, or by the fingerprint that logs show.
 
-use std::fmt;
+use std::{ffi::OsString, fmt};
 
-use cloakroom::SessionId;
-use sha2::{Digest as _, Sha256};
+use cloakroom::{SessionHandle, SessionId};
 
-/// The first 16 hexadecimal digits of the id's SHA-256. Nobody finds the id from it, and among a million sessions two
-/// have the same with a chance of one in 36 million. Its first eight digits are what the logs of an application show.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Handle(u64);
-
-impl Handle {
-    pub(crate) fn of(id: &SessionId) -> Self {
-        let digest = Sha256::digest(id.as_str().as_bytes());
-        let first = digest.iter().take(8);
-        Self(first.fold(0, |number, &byte| number << 8 | u64::from(byte)))
-    }
+/// One handle in 64 begins with a dash. The words of the command line, with a `#` before such a one, so that it is not taken
+/// for an option.
+pub(crate) fn marked(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    words.map(|word| match word.to_str() {
+        Some(text) if text.starts_with('-') && SessionHandle::parse(text).is_some() => {
+            format!("#{text}").into()
+        }
+        _ => word,
+    })
 }
 
-impl fmt::Display for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
+/// A session as somebody typed it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Typed {
+    /// The handle, as listings show it, the application's own among them.
+    Handle(SessionHandle),
+    /// The eight hexadecimal digits that an application's log shows; two sessions may have the same.
+    Fingerprint(String),
 }
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Handle({self})")
-    }
-}
-
-/// A handle as somebody typed it: the whole, or its first eight digits or more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Typed {
-    text: String,
-    bits: u32,
-    start: u64,
-}
-
-/// The digits that logs show.
-const SHORTEST: usize = 8;
 
 impl Typed {
     /// Reads it, for clap.
     ///
     /// # Errors
     ///
-    /// It is no handle. What was typed is not repeated: it may be an id.
+    /// It is neither. What was typed is not repeated: it may be an id.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let text = text.strip_prefix('#').unwrap_or(text).to_ascii_lowercase();
-        let fits = (SHORTEST..=16).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = fits.then(|| u64::from_str_radix(&text, 16).ok()).flatten();
-        let Some(number) = number else {
-            return Err(
-                "a handle has 8 to 16 hexadecimal digits, as `cloakroom sessions ls` shows them; an id goes to --id"
-                    .to_owned(),
-            );
-        };
-        let bits = u32::try_from(4 * (16 - text.len())).unwrap_or(0);
-        Ok(Self {
-            start: number << bits,
-            bits,
-            text,
-        })
+        let text = text.strip_prefix('#').unwrap_or(text);
+        if let Some(handle) = SessionHandle::parse(text) {
+            return Ok(Self::Handle(handle));
+        }
+        let digits = text.to_ascii_lowercase();
+        if digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(Self::Fingerprint(digits));
+        }
+        Err(
+            "a handle has 22 characters, as `cloakroom sessions ls` shows them, and the fingerprint of a log 8 hexadecimal \
+             digits; an id goes to --id"
+                .to_owned(),
+        )
     }
 
     /// Whether this names that session.
-    pub(crate) fn names(&self, handle: Handle) -> bool {
-        (self.start ^ handle.0) >> self.bits == 0
+    pub(crate) fn names(&self, id: &SessionId) -> bool {
+        match self {
+            Self::Handle(handle) => id.handle() == *handle,
+            Self::Fingerprint(digits) => id.fingerprint().to_string() == *digits,
+        }
     }
 }
 
 impl fmt::Display for Typed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match self {
+            Self::Handle(handle) => write!(f, "{handle}"),
+            Self::Fingerprint(digits) => write!(f, "#{digits}"),
+        }
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Typed({self})")
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
-    fn a_handle_begins_with_the_fingerprint_of_the_logs() {
+    fn a_handle_or_a_fingerprint_names_a_session() {
         let id = SessionId::parse("Wn1xPVWzOX8dIzL2cTqV4DiJqHXrqYpS").unwrap();
-        let handle = Handle::of(&id);
-        assert_eq!(handle.to_string().len(), 16);
-        assert!(
-            handle
-                .to_string()
-                .starts_with(&id.fingerprint().to_string())
-        );
+        let other = SessionId::parse("b").unwrap();
+        let fingerprint = id.fingerprint().to_string();
+        for typed in [
+            id.handle().to_string(),
+            fingerprint.clone(),
+            format!("#{fingerprint}"),
+            fingerprint.to_uppercase(),
+        ] {
+            let typed = Typed::parse(&typed).unwrap();
+            assert!(typed.names(&id) && !typed.names(&other), "{typed}");
+        }
     }
 
     #[test]
-    fn eight_digits_or_more_name_a_session() {
-        let id = SessionId::parse("a").unwrap();
-        let handle = Handle::of(&id);
-        let text = handle.to_string();
-        for typed in [
-            &text,
-            &text[..8],
-            &text[..11],
-            &text.to_uppercase(),
-            &format!("#{text}"),
-        ] {
-            assert!(Typed::parse(typed).unwrap().names(handle), "{typed}");
+    fn a_handle_that_begins_with_a_dash_is_no_option_and_no_option_is_a_handle() {
+        let handle = "-AAAAAAAAAAAAAAAAAAAAA";
+        let words = ["--yes", handle, "-y"].map(OsString::from);
+        let marked: Vec<_> = marked(words.into_iter()).collect();
+        assert_eq!(
+            marked,
+            ["--yes", "#-AAAAAAAAAAAAAAAAAAAAA", "-y"].map(OsString::from)
+        );
+        let typed = Typed::parse("#-AAAAAAAAAAAAAAAAAAAAA").unwrap();
+        assert_eq!(typed.to_string(), handle);
+        options(&crate::cli::Cli::command());
+    }
+
+    fn options(command: &clap::Command) {
+        for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(
+                SessionHandle::parse(&format!("--{option}")).is_none(),
+                "--{option}"
+            );
         }
-        let other = Handle::of(&SessionId::parse("b").unwrap()).to_string();
-        assert!(!Typed::parse(&other[..8]).unwrap().names(handle));
+        command.get_subcommands().for_each(options);
+    }
+
+    #[test]
+    fn what_is_neither_is_not_repeated() {
         for wrong in [
             "",
             "ca97811",
-            "ca978112ca1bbdcaf",
             "ca97811z",
             "hunter2-hunter2",
+            "hunter2-hunter2-hunter2-hunter2-",
         ] {
             let error = Typed::parse(wrong).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");

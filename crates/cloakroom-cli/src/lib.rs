@@ -50,7 +50,7 @@ use crate::{
 /// Reads the command line, runs the command and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(handle::marked(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return refused(&error),
     };

@@ -94,10 +94,9 @@ fn fit(columns: &[Column], width: usize) -> Vec<(usize, Column)> {
     }
     let left = width.saturating_sub(taken(&fitted));
     let shares: usize = fitted.iter().map(|(_, column)| column.share).sum();
-    if shares > 0 {
-        for (_, column) in &mut fitted {
-            column.width += left * column.share / shares;
-        }
+    for (_, column) in &mut fitted {
+        let more = (left * column.share).checked_div(shares);
+        column.width += more.unwrap_or(0);
     }
     fitted
 }

@@ -80,8 +80,8 @@
 //! ```
 
 mod address;
-mod ask;
 mod answer;
+mod ask;
 mod builder;
 mod connect;
 mod credentials;

@@ -17,7 +17,6 @@ use serde_json::json;
 use crate::{
     exit::Exit,
     failure::Failure,
-    handle::Handle,
     output::{Output, note, style},
     secrets::{SecretArgs, SecretTexts},
     store::Process,
@@ -139,7 +138,7 @@ fn verify(args: &VerifyArgs, output: &mut Output) -> Result<Exit, Failure> {
                 let id = args.show_id.then(|| id.as_str());
                 let mut object = json!({"valid": true, "secret": secret, "secrets": secrets.len()});
                 if let Verified::By { id: known, .. } = &verified {
-                    object["handle"] = Handle::of(known).to_string().into();
+                    object["handle"] = known.handle().to_string().into();
                 }
                 if let Some(id) = id {
                     object["id"] = id.into();
@@ -172,7 +171,7 @@ fn people(
                 "{good}valid{good:#}: {}",
                 which(*secret, secrets)
             ))?;
-            output.line(format_args!("session {}", Handle::of(id)))?;
+            output.line(format_args!("session {}", id.handle()))?;
             if show_id {
                 output.line(format_args!("id      {}", id.as_str()))?;
             }

@@ -8,7 +8,6 @@ use super::{DoctorArgs, finding::Finding};
 use crate::{
     cookie::{Verified, argument_or_input, candidates, verify_first, which, why},
     failure::Failure,
-    handle::Handle,
     secrets::SecretTexts,
     store::{Environment as _, Opened, Process},
 };
@@ -51,7 +50,7 @@ pub(super) async fn look(args: &DoctorArgs, opened: &Opened) -> Result<Vec<Findi
             findings.push(Finding::error("cookie", why(reason, secrets.len()), advice));
         }
         Verified::By { secret, id } => {
-            let handle = Handle::of(&id);
+            let handle = id.handle();
             let what = format!("session {handle}, {}", which(secret, secrets.len()));
             findings.push(Finding::ok("cookie", what));
             findings.push(match opened.sessions().load(&id).await? {

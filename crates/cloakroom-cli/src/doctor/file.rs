@@ -143,8 +143,11 @@ fn swept(store: &SqliteStore, file: &Connection) -> Result<Finding, rusqlite::Er
     Ok(Finding::warning("sweeping", what, advice))
 }
 
-/// Makes a session and ends it.
-pub(super) async fn write_probe(store: &SqliteStore) -> Finding {
+/// Ends a session that there is not, which writes a tombstone.
+pub(super) async fn rights(store: &SqliteStore, read_only: bool) -> Finding {
+    if read_only {
+        return Finding::note("rights", "not tried, because of --read-only");
+    }
     let Some(id) = SessionId::parse("cloakroom-doctor") else {
         return Finding::note("rights", "not tried");
     };

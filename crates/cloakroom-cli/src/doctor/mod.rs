@@ -22,9 +22,6 @@ use crate::{
 /// `cloakroom doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// Which store.
-    #[command(flatten)]
-    store: StoreArgs,
     /// How many times to ask the store, to see how fast it answers
     #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pings: u32,
@@ -50,6 +47,9 @@ pub struct DoctorArgs {
     /// Write JSON, one object a line
     #[arg(long)]
     json: bool,
+    /// Which store.
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 /// Looks at everything, whatever is found on the way.
@@ -67,27 +67,37 @@ pub(crate) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, 
         }
         Err(failure) => return Err(failure),
     };
-    let mut findings = match &opened {
-        Opened::Redis(store) => server::look(store).await?,
-        Opened::Sqlite { store, file, .. } => file::look(store, file)?,
+    let found = match &opened {
+        Opened::Redis(store) => server::look(store).await,
+        Opened::Sqlite { store, file, .. } => file::look(store, file),
     };
-    tell(&mut findings, &mut report, output)?;
-    let mut findings = vec![latency::measure(&opened, args.pings).await?];
-    match &opened {
-        Opened::Redis(store) => findings.extend(rights::look(store, args.read_only).await?),
-        Opened::Sqlite { store, .. } if !args.read_only => {
-            findings.push(file::write_probe(store).await)
-        }
-        Opened::Sqlite { .. } => {
-            findings.push(Finding::note("rights", "not tried, because of --read-only"))
-        }
-    }
-    tell(&mut findings, &mut report, output)?;
-    let mut findings = values::prefixes(&opened).await?;
-    findings.extend(values::sample(&opened, args.sample).await?);
-    tell(&mut findings, &mut report, output)?;
-    let mut findings = cookie::look(args, &opened).await?;
-    tell(&mut findings, &mut report, output)?;
+    tell("store", found, &mut report, output)?;
+    let found = match &opened {
+        Opened::Redis(store) => rights::look(store, args.read_only).await,
+        Opened::Sqlite { store, .. } => Ok(vec![file::rights(store, args.read_only).await]),
+    };
+    tell("rights", found, &mut report, output)?;
+    let found = latency::measure(&opened, args.pings).await;
+    tell(
+        "latency",
+        found.map(|finding| vec![finding]),
+        &mut report,
+        output,
+    )?;
+    tell(
+        "prefix",
+        values::prefixes(&opened).await,
+        &mut report,
+        output,
+    )?;
+    let found = values::sample(&opened, args.sample).await;
+    tell("values", found, &mut report, output)?;
+    tell(
+        "cookie",
+        cookie::look(args, &opened).await,
+        &mut report,
+        output,
+    )?;
     if !args.json {
         output.line(&report)?;
     }
@@ -95,14 +105,23 @@ pub(crate) async fn run(args: &DoctorArgs, output: &mut Output) -> Result<Exit, 
     Ok(if bad { Exit::No } else { Exit::Done })
 }
 
-/// What was found is told at once: the next look may take a while.
+/// What was found is told at once: the next look may take a while. A look that the store does not allow is a finding too, and
+/// the next one may tell why.
 fn tell(
-    findings: &mut Vec<Finding>,
+    check: &'static str,
+    found: Result<Vec<Finding>, Failure>,
     report: &mut Report,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    for finding in findings.drain(..) {
-        report.add(&finding, output)?;
+    let found = match found {
+        Err(failure) if failure.exit() == Exit::Store => {
+            let advice = "this could not be looked at; see the other findings";
+            vec![Finding::error(check, failure.to_string(), advice)]
+        }
+        found => found?,
+    };
+    for finding in &found {
+        report.add(finding, output)?;
     }
     output.flush()
 }

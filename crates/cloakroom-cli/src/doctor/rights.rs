@@ -79,6 +79,32 @@ fn needs(prefix: &str) -> Vec<Need> {
     ]
 }
 
+/// What the owner index needs beside that. An application that does not sign out everywhere needs none of it.
+fn needs_of_index(prefix: &str) -> Vec<Need> {
+    let (open, close) = if prefix.contains('{') {
+        ("", "")
+    } else {
+        ("{", "}")
+    };
+    let key = |kind: char| format!("ck:{kind}:{open}{}:{prefix}{close}{PROBE}", prefix.len());
+    let (claims, revocation) = (key('u'), key('e'));
+    let need = |words: &[&str], writes| Need {
+        command: words.iter().map(|&word| word.to_owned()).collect(),
+        writes,
+        what_for: "the owner index",
+    };
+    let (claims, revocation) = (claims.as_str(), revocation.as_str());
+    vec![
+        need(&["TIME"], false),
+        need(&["GET", revocation], false),
+        need(&["ZRANGE", claims, "0", "0"], false),
+        need(&["ZCARD", claims], false),
+        need(&["ZSCORE", claims, PROBE], false),
+        need(&["ZADD", claims, "XX", "0", PROBE], true),
+        need(&["ZREM", claims, PROBE], true),
+    ]
+}
+
 /// What the server says to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -89,12 +115,32 @@ enum Verdict {
     Unknown,
 }
 
+/// What is missing of some needs.
+#[derive(Debug, Default)]
+struct Missing {
+    lacks: Vec<String>,
+    not_now: usize,
+    unknown: usize,
+}
+
 /// Asks with `ACL DRYRUN`, which does nothing, and tries where that is not allowed.
 pub(super) async fn look(store: &RedisStore, read_only: bool) -> Result<Vec<Finding>, Failure> {
     let user = store.ask(&["ACL", "WHOAMI"]).await?;
-    let (mut missing, mut not_now, mut unknown) = (Vec::new(), 0, 0);
-    for need in needs(store.prefix()) {
-        let dry = match user.as_str() {
+    let user = user.as_str();
+    let missing = missing(store, user, needs(store.prefix()), read_only).await?;
+    let of_index = self::missing(store, user, needs_of_index(store.prefix()), read_only).await?;
+    Ok(judge(&missing, &of_index))
+}
+
+async fn missing(
+    store: &RedisStore,
+    user: Option<&str>,
+    needs: Vec<Need>,
+    read_only: bool,
+) -> Result<Missing, Failure> {
+    let mut missing = Missing::default();
+    for need in needs {
+        let dry = match user {
             Some(user) => dry_run(store, user, &need).await?,
             None => Verdict::Unknown,
         };
@@ -105,12 +151,12 @@ pub(super) async fn look(store: &RedisStore, read_only: bool) -> Result<Vec<Find
         };
         match verdict {
             Verdict::May => {}
-            Verdict::MayNot => missing.push(lack(&need)),
-            Verdict::NotNow => not_now += 1,
-            Verdict::Unknown => unknown += 1,
+            Verdict::MayNot => missing.lacks.push(lack(&need)),
+            Verdict::NotNow => missing.not_now += 1,
+            Verdict::Unknown => missing.unknown += 1,
         }
     }
-    Ok(judge(&missing, not_now, unknown))
+    Ok(missing)
 }
 
 async fn dry_run(store: &RedisStore, user: &str, need: &Need) -> Result<Verdict, Failure> {
@@ -139,31 +185,43 @@ fn tried(reply: &Reply) -> Verdict {
 
 fn lack(need: &Need) -> String {
     let command = need.command.first().map_or("", String::as_str);
-    let side = need.command.iter().any(|word| word.starts_with("ck:t:"));
-    let keys = if side { " on `ck:t:*`" } else { "" };
+    let side = need.command.iter().any(|word| word.starts_with("ck:"));
+    let keys = if side { " on `ck:*`" } else { "" };
     format!("{command}{keys} ({})", need.what_for)
 }
 
-fn judge(missing: &[String], not_now: usize, unknown: usize) -> Vec<Finding> {
+fn judge(store: &Missing, index: &Missing) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !missing.is_empty() {
-        let what = format!("not allowed: {}", missing.join(", "));
-        let advice = "let the user do this on the keys `PREFIX*` and `ck:t:*`; SECURITY.md has the whole line for `ACL SETUSER`";
+    if !store.lacks.is_empty() {
+        let what = format!("not allowed: {}", store.lacks.join(", "));
+        let advice = "let the user do this on the keys `PREFIX*` and `ck:*`; SECURITY.md has the whole line for `ACL SETUSER`";
         findings.push(Finding::error("rights", what, advice));
     }
-    if not_now > 0 {
-        let what = format!("{not_now} commands that write are allowed, and refused at present");
-        let advice = "see the findings above: a replica, a full server, or one that cannot write to its disk";
-        findings.push(Finding::error("writing", what, advice));
+    if !index.lacks.is_empty() {
+        let what = format!(
+            "not allowed for signing out everywhere: {}",
+            index.lacks.join(", ")
+        );
+        let advice = "where the application has an owner index, let the user do this on the keys `ck:*`; see SECURITY.md";
+        findings.push(Finding::warning("rights", what, advice));
     }
+    if store.not_now + index.not_now > 0 {
+        let advice = "see the findings above: a replica, a full server, or one that cannot write to its disk";
+        findings.push(Finding::error(
+            "writing",
+            "allowed, and refused at present",
+            advice,
+        ));
+    }
+    let unknown = store.unknown + index.unknown;
     if unknown > 0 {
-        let what = format!("{unknown} rights are not known, because of --read-only");
+        let what = format!("{unknown} are not known, because of --read-only");
         findings.push(Finding::note("rights", what));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(
             "rights",
-            "everything that the store does is allowed, scripts among it",
+            "everything that the store does is allowed, scripts and the owner index among it",
         ));
     }
     findings
@@ -189,13 +247,23 @@ mod tests {
         let list = needs("sess:");
         let lacks: Vec<_> = list.iter().map(lack).collect();
         assert!(
-            lacks.contains(&"SET on `ck:t:*` (ending sessions)".to_owned()),
+            lacks.contains(&"SET on `ck:*` (ending sessions)".to_owned()),
             "{lacks:?}"
         );
-        let found = judge(&lacks[..1], 0, 0);
+        let missing = |lacks: &[String], not_now| Missing {
+            lacks: lacks.to_vec(),
+            not_now,
+            unknown: 0,
+        };
+        let none = Missing::default();
+        let found = judge(&missing(&lacks[..1], 0), &none);
         assert_eq!((found.len(), found[0].level), (1, Level::Error));
         assert!(found[0].what.contains("GET (reading sessions)"));
-        assert_eq!(judge(&[], 0, 0)[0].level, Level::Ok);
-        assert_eq!(judge(&[], 1, 2).len(), 2);
+        assert_eq!(
+            judge(&none, &missing(&lacks[..1], 0))[0].level,
+            Level::Warning
+        );
+        assert_eq!(judge(&none, &none)[0].level, Level::Ok);
+        assert_eq!(judge(&missing(&[], 1), &none)[0].check, "writing");
     }
 }

@@ -199,7 +199,7 @@ pub(super) async fn sample(opened: &Opened, most: u32) -> Result<Vec<Finding>, F
     let mut sample = Sample::default();
     let mut walk = Walk::new(opened, Progress::new(None));
     while sample.sessions < u64::from(most) {
-        let Some((_, stored)) = walk.next().await? else {
+        let Some((_, stored)) = walk.next_stored().await? else {
             break;
         };
         sample.add(&stored);

@@ -59,6 +59,7 @@ mod tests {
                     value: value.into(),
                     remaining,
                 },
+                Timestamp::from_millis(101_000),
             )
         };
         let seconds = |n| Some(Duration::from_secs(n));

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::{failure::Failure, handle::Handle};
+use cloakroom::SessionHandle;
+
+use crate::failure::Failure;
 
 /// More sessions are not watched: they would be more memory than a look at a server may cost.
 const MOST: usize = 400_000;
@@ -13,7 +15,7 @@ const NAMES: usize = 50_000;
 /// What happened to a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Change<'a> {
-    pub(crate) handle: Handle,
+    pub(crate) handle: SessionHandle,
     pub(crate) owner: Option<&'a str>,
     kind: Kind,
 }
@@ -39,7 +41,7 @@ impl Change<'_> {
 /// The sessions of the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    sessions: HashMap<Handle, Last>,
+    sessions: HashMap<SessionHandle, Last>,
     names: Names,
     look: u32,
 }
@@ -67,7 +69,7 @@ impl Known {
     /// There are too many, or `report` has failed.
     pub(crate) fn see(
         &mut self,
-        handle: Handle,
+        handle: SessionHandle,
         owner: Option<&str>,
         report: &mut impl FnMut(&Change<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -180,7 +182,7 @@ mod tests {
         };
         known.begin();
         for (id, owner) in sessions {
-            let handle = Handle::of(&SessionId::parse(id).unwrap());
+            let handle = SessionId::parse(id).unwrap().handle();
             known.see(handle, *owner, &mut report).unwrap();
         }
         known.end(&mut report).unwrap();

@@ -26,12 +26,9 @@ use crate::{
 /// `cloakroom sessions ls`.
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// Only the sessions of this owner; answered by the index of owners, without looking at all sessions
+    /// Only the sessions of this owner; answered by the index of owners, without looking at all sessions unless it knows none
     #[arg(long, value_name = "NAME")]
     pub owner: Option<String>,
-    /// Which sessions.
-    #[command(flatten)]
-    pub filter: Filter,
     /// At most so many
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -47,6 +44,9 @@ pub struct LsArgs {
     /// With --json: the values that sessions hold, too
     #[arg(long, requires = "json")]
     pub show_values: bool,
+    /// Which sessions.
+    #[command(flatten)]
+    pub filter: Filter,
 }
 
 /// What to sort by.
@@ -66,13 +66,13 @@ pub enum Sort {
 const MOST_SORTED: u32 = 10_000;
 
 const COLUMNS: [Column; 7] = [
-    column("HANDLE", 16, 0, false),
+    column("HANDLE", 22, 0, false),
     column("OWNER", 8, 3, false),
     column("SIGNED IN", 9, 0, false),
     column("IDLE", 6, 0, false),
     column("ENDS IN", 7, 0, false),
     column("SIZE", 8, 0, true),
-    column("DATA", 10, 2, true),
+    column("DATA", 6, 2, true),
 ];
 
 const fn column(title: &'static str, width: usize, share: usize, spare: bool) -> Column {
@@ -162,10 +162,7 @@ impl<'a> Source<'a> {
 
     async fn next(&mut self) -> Result<Option<Seen>, Failure> {
         match self {
-            Self::All(walk) => {
-                let next = walk.next().await?;
-                Ok(next.map(|(id, stored)| Seen::new(id, &stored)))
-            }
+            Self::All(walk) => walk.next().await,
             Self::Owner(sessions) => Ok(sessions.next()),
         }
     }

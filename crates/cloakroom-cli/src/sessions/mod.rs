@@ -5,6 +5,8 @@ mod find;
 mod known;
 mod ls;
 mod revoke;
+mod revoke_all;
+mod revoked;
 mod seen;
 mod show;
 mod stats;

@@ -3,22 +3,23 @@
 use std::time::Duration;
 
 use cloakroom::{
-    OwnLifetime, SessionId, Timestamp,
+    SessionHandle, SessionId, Timestamp,
     core::{
         json::Raw,
         record::{COOKIE, Limits, META, Record},
         store::Stored,
+        usage::Usage,
     },
 };
 use serde_json::{Map, Value, json};
 
-use crate::{format, handle::Handle, output::plain};
+use crate::{format, output::plain};
 
 /// A session as the store has it, read as far as it can be read.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) id: SessionId,
-    pub(crate) handle: Handle,
+    pub(crate) handle: SessionHandle,
     pub(crate) bytes: u64,
     /// How long it lives without use; `None` without an end.
     pub(crate) remaining: Option<Duration>,
@@ -43,8 +44,11 @@ pub(crate) struct Facts {
     pub(crate) signed_in: Option<Timestamp>,
     /// The end of the absolute lifetime.
     pub(crate) ends: Option<Timestamp>,
-    /// For about how long it was not used: since it was last renewed.
+    /// The last use, as far as the store tells.
+    pub(crate) last_seen: Option<Timestamp>,
+    /// For about how long it was not used.
     pub(crate) idle: Option<Duration>,
+    pub(crate) usage: Usage,
     /// Whether this library's metadata are in it; express-session alone makes none.
     pub(crate) marked: bool,
     pub(crate) record: Option<Record>,
@@ -66,14 +70,14 @@ pub(crate) fn limits() -> Limits {
 }
 
 impl Seen {
-    pub(crate) fn new(id: SessionId, stored: &Stored) -> Self {
+    pub(crate) fn new(id: SessionId, stored: &Stored, now: Timestamp) -> Self {
         let content = match Record::parse(&stored.value, &limits()) {
-            Ok(Some(record)) => Content::Read(Box::new(Facts::new(record, stored.remaining))),
+            Ok(Some(record)) => Content::Read(Box::new(Facts::new(record, stored.remaining, now))),
             Ok(None) => Content::Nothing,
             Err(error) => Content::Unreadable(plain(&error.to_string())),
         };
         Self {
-            handle: Handle::of(&id),
+            handle: id.handle(),
             id,
             bytes: stored.value.len() as u64,
             remaining: stored.remaining,
@@ -121,6 +125,8 @@ impl Seen {
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
         put("owner", json!(self.owner()));
         put("signedIn", date(facts.and_then(|facts| facts.signed_in)));
+        put("created", date(facts.and_then(|facts| facts.usage.created)));
+        put("lastSeen", date(facts.and_then(|facts| facts.last_seen)));
         put(
             "idleMs",
             json!(facts.and_then(|facts| facts.idle).map(millis)),
@@ -141,6 +147,8 @@ impl Seen {
         }
         if let Some(facts) = facts {
             put("marked", facts.marked.into());
+            put("address", json!(facts.usage.client.address));
+            put("userAgent", json!(facts.usage.client.user_agent));
             let data = facts.data().map(|(name, raw)| {
                 let mut value = json!({"name": name, "type": kind(raw), "bytes": raw.len()});
                 if reveal.values {
@@ -156,17 +164,17 @@ impl Seen {
 }
 
 impl Facts {
-    fn new(record: Record, remaining: Option<Duration>) -> Self {
+    fn new(record: Record, remaining: Option<Duration>, now: Timestamp) -> Self {
         let identity = record.identity();
-        let idle = match (record.lifetime(), remaining) {
-            (Some(OwnLifetime::Idle(lifetime)), Some(left)) => Some(lifetime.saturating_sub(left)),
-            _ => None,
-        };
+        let usage = record.usage();
+        let last_seen = usage.last_seen(&record, remaining, now);
         Self {
             owner: identity.owner,
             signed_in: identity.signed_in,
             ends: record.ends(),
-            idle,
+            last_seen,
+            usage,
+            idle: last_seen.map(|at| now.saturating_since(at)),
             marked: record.get(META).is_some(),
             record: Some(record),
         }
@@ -232,7 +240,7 @@ mod tests {
             value: value.to_owned().into(),
             remaining: Some(Duration::from_secs(40)),
         };
-        Seen::new(id, &stored)
+        Seen::new(id, &stored, Timestamp::from_millis(1_795_641_578_229))
     }
 
     const SIGNED_IN: &str = r#"{"cookie":{"originalMaxAge":60000,"expires":null,"httpOnly":true,"path":"/"},"__ck":{"owner":"花子","signedIn":1795641518229},"n":[1],"s":"swordfish"}"#;

@@ -23,11 +23,11 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("which").required(true).args(["handle", "id"]))]
 pub struct ShowArgs {
-    /// The session's handle, as `ls` shows it, or its first 8 digits, as the application's log shows them
+    /// The session's handle, as `ls` shows it, or its fingerprint, as the application's log shows it
     #[arg(value_parser = Typed::parse)]
     handle: Option<Typed>,
     /// The session's id; `-` reads it from standard input, where others on this machine do not see it
-    #[arg(long, value_name = "ID", value_parser = SecretText::parse)]
+    #[arg(long, value_name = "ID", value_parser = SecretText::parse, allow_hyphen_values = true)]
     id: Option<SecretText>,
     /// Whose session it is: looks at this owner's sessions alone, which takes no time
     #[arg(long, value_name = "NAME", conflicts_with = "id")]
@@ -120,6 +120,12 @@ fn people(seen: &Seen, reveal: Reveal, now: Timestamp, output: &mut Output) -> R
         "signed in",
         signed_in.map_or_else(dash, |at| format!("{at} ({} ago)", ago(Some(at), now))),
     )?;
+    if let Some(created) = facts.and_then(|facts| facts.usage.created) {
+        line(
+            "created",
+            format!("{created} ({} ago)", ago(Some(created), now)),
+        )?;
+    }
     line("idle", time(facts.and_then(|facts| facts.idle)))?;
     line(
         "ends in",
@@ -128,6 +134,14 @@ fn people(seen: &Seen, reveal: Reveal, now: Timestamp, output: &mut Output) -> R
     )?;
     if let Some(ends) = facts.and_then(|facts| facts.ends) {
         line("latest end", ends.to_string())?;
+    }
+    if let Some(client) = facts.map(|facts| &facts.usage.client) {
+        if let Some(address) = &client.address {
+            line("address", address.clone())?;
+        }
+        if let Some(agent) = &client.user_agent {
+            line("browser", agent.clone())?;
+        }
     }
     line("size", format::size(seen.bytes))?;
     match &seen.content {

@@ -7,7 +7,6 @@ use super::{
     JsonArgs,
     filter::Filter,
     find,
-    seen::Seen,
     tally::{BOUNDS, Tally},
     walk::Walk,
 };
@@ -24,15 +23,15 @@ use crate::{
 /// `cloakroom sessions stats`.
 #[derive(Args, Debug)]
 pub struct StatsArgs {
-    /// Which sessions.
-    #[command(flatten)]
-    filter: Filter,
     /// How many owners to name, those with the most sessions
     #[arg(long, value_name = "NUMBER", default_value = "5", value_parser = clap::value_parser!(u16).range(..=1000))]
     top: u16,
     /// How.
     #[command(flatten)]
     json: JsonArgs,
+    /// Which sessions.
+    #[command(flatten)]
+    filter: Filter,
 }
 
 const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 100.0];
@@ -46,8 +45,7 @@ pub(super) async fn run(
         return Err(Failure::usage("sizes cannot be counted on this machine"));
     };
     let mut walk = Walk::new(opened, Progress::new(opened.estimate().await));
-    while let Some((id, stored)) = walk.next().await? {
-        let seen = Seen::new(id, &stored);
+    while let Some(seen) = walk.next().await? {
         if args.filter.passes(&seen, now()) {
             tally.add(&seen);
         }

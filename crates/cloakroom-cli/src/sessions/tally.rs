@@ -147,7 +147,7 @@ impl Owners {
 
 #[cfg(test)]
 mod tests {
-    use cloakroom::{SessionId, core::store::Stored};
+    use cloakroom::{SessionId, Timestamp, core::store::Stored};
 
     use super::*;
 
@@ -187,7 +187,11 @@ mod tests {
                 value: value.into(),
                 remaining,
             };
-            tally.add(&Seen::new(SessionId::parse("a").unwrap(), &stored));
+            tally.add(&Seen::new(
+                SessionId::parse("a").unwrap(),
+                &stored,
+                Timestamp::UNIX_EPOCH,
+            ));
         };
         add(r#"{"cookie":{}}"#, Some(60));
         add(r#"{"cookie":{},"__ck":{"owner":"a"}}"#, Some(61));

@@ -5,9 +5,10 @@ use std::{
     mem,
 };
 
-use cloakroom::{SessionId, core::store::Stored};
+use cloakroom::{SessionHandle, SessionId, core::store::Stored};
 
-use crate::{failure::Failure, handle::Handle, progress::Progress, store::Opened};
+use super::{revoked::Revocations, seen::Seen};
+use crate::{clock::now, failure::Failure, progress::Progress, store::Opened};
 
 /// A page asks for so many sessions to begin with.
 const FIRST_PAGE: usize = 64;
@@ -22,7 +23,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// larger store a few may be counted twice.
 const REMEMBERED: usize = 400_000;
 
-/// A walk. `next` gives each live session; one that lives from the first call to the last is among them.
+/// A walk. It gives each live session; one that lives from the first call to the last is among them.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     opened: &'a Opened,
@@ -31,8 +32,9 @@ pub(crate) struct Walk<'a> {
     over: bool,
     page: VecDeque<(SessionId, Stored)>,
     page_size: usize,
-    seen: HashSet<Handle>,
+    given: HashSet<SessionHandle>,
     count: u64,
+    revocations: Revocations,
 }
 
 impl<'a> Walk<'a> {
@@ -44,20 +46,44 @@ impl<'a> Walk<'a> {
             over: false,
             page: VecDeque::new(),
             page_size: FIRST_PAGE,
-            seen: HashSet::new(),
+            given: HashSet::new(),
             count: 0,
+            revocations: Revocations::new(opened.sessions()),
         }
     }
 
-    /// The next session; `None` after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<(SessionId, Stored)>, Failure> {
+    /// The next session that a visitor could use; `None` after the last. One that was revoked and still stands in the store,
+    /// until it is presented, is passed over.
+    pub(crate) async fn next(&mut self) -> Result<Option<Seen>, Failure> {
+        while let Some((id, stored)) = self.next_stored().await? {
+            let seen = self.see(id, &stored).await?;
+            if seen.is_some() {
+                return Ok(seen);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What stands in the store, read; `None` for what was revoked.
+    pub(crate) async fn see(
+        &mut self,
+        id: SessionId,
+        stored: &Stored,
+    ) -> Result<Option<Seen>, Failure> {
+        let seen = Seen::new(id, stored, now());
+        let revoked = self.revocations.concern(&seen).await?;
+        Ok((!revoked).then_some(seen))
+    }
+
+    /// The next session as it stands in the store.
+    pub(crate) async fn next_stored(&mut self) -> Result<Option<(SessionId, Stored)>, Failure> {
         loop {
             while let Some((id, stored)) = self.page.pop_front() {
-                let handle = Handle::of(&id);
-                let new = if self.seen.len() < REMEMBERED {
-                    self.seen.insert(handle)
+                let handle = id.handle();
+                let new = if self.given.len() < REMEMBERED {
+                    self.given.insert(handle)
                 } else {
-                    !self.seen.contains(&handle)
+                    !self.given.contains(&handle)
                 };
                 if new {
                     self.count += 1;

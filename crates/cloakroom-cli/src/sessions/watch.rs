@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     JsonArgs, find,
     known::{Change, Known},
-    seen::Seen,
     walk::Walk,
 };
 use crate::{
@@ -25,7 +24,7 @@ use crate::{
 /// `cloakroom sessions watch`.
 #[derive(Args, Debug)]
 pub struct WatchArgs {
-    /// Only the sessions of this owner; their index is asked, and no other session is looked at
+    /// Only the sessions of this owner; found as for `ls`
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
     /// How long to wait between two looks
@@ -87,8 +86,7 @@ async fn look(
         }
     } else {
         let mut walk = Walk::new(opened, Progress::hidden());
-        while let Some((id, stored)) = walk.next().await? {
-            let seen = Seen::new(id, &stored);
+        while let Some(seen) = walk.next().await? {
             known.see(seen.handle, seen.owner(), &mut report)?;
         }
     }

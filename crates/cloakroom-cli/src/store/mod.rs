@@ -4,7 +4,7 @@ mod open;
 mod place;
 
 pub(crate) use self::{
-    open::Opened,
+    open::{Opened, PATIENCE, Sessions},
     place::{Environment, Process},
 };
 

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use cloakroom::{
+    OwnerIndex,
     core::store::{Scan, ScanPage},
     redis::{RedisStore, Reply},
     sqlite::SqliteStore,
@@ -17,11 +18,11 @@ use super::{
 use crate::{failure::Failure, output};
 
 /// Longer than an application's own deadlines: a person waits, and no visitor.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the commands ask of a store.
-pub(crate) trait Sessions: Scan {}
-impl<S: Scan> Sessions for S {}
+pub(crate) trait Sessions: Scan + OwnerIndex {}
+impl<S: Scan + OwnerIndex> Sessions for S {}
 
 /// A store that is open.
 #[derive(Debug)]

@@ -251,6 +251,58 @@ mod tests {
         }
     }
 
+    /// One environment serves the login application and this program.
+    #[test]
+    fn the_store_is_the_login_applications() {
+        use cloakroom_login::config::{RedisServer, Settings, StoreChoice};
+
+        for (store, url, host, port) in [
+            ("", "", "", ""),
+            ("sqlite:x.db", "", "", ""),
+            ("redis://h:1/2", "", "ignored", ""),
+            ("unix:///run/r.sock", "", "", ""),
+            ("", "rediss://:pw@h", "", ""),
+            ("", "", "h", ""),
+            ("", "", "::1", "6380"),
+            ("", "redis://h", "h", ""),
+            ("", "", "", "6379"),
+            ("", "", "h:1", ""),
+            ("", "", "h", "0"),
+            ("sqlite:", "", "", ""),
+            ("nonsense", "", "", ""),
+        ] {
+            let text = |text: &str| Some(text.to_owned());
+            let settings = Settings {
+                session_store: text(store),
+                redis_url: text(url),
+                redis_host: text(host),
+                redis_port: text(port),
+                data_dir: "data".to_owned(),
+                ..Settings::default()
+            };
+            let app = settings.check().map(|config| match config.store {
+                StoreChoice::Memory => panic!("not asked for"),
+                StoreChoice::Sqlite(path) => format!("{}", path.display()),
+                StoreChoice::Redis { server, .. } => match server {
+                    RedisServer::Url(url) => url,
+                    RedisServer::Host(host, port) => format!("{host} {port}"),
+                },
+            });
+            let env = HashMap::from([
+                ("SESSION_STORE", store),
+                ("REDIS_URL", url),
+                ("REDIS_HOST", host),
+                ("REDIS_PORT", port),
+            ]);
+            let ours = Place::find(&args(None), &env).map(|place| match place {
+                Place::Sqlite(path) => format!("{}", path.display()),
+                Place::Url { url, .. } => url,
+                Place::Host(host, port) => format!("{host} {port}"),
+            });
+            assert_eq!(ours.ok(), app.ok(), "{env:?}");
+        }
+    }
+
     #[test]
     fn a_password_on_the_command_line_is_seen() {
         for (place, shows) in [
