@@ -1,6 +1,9 @@
 //! Every example does what it says.
 
 #[allow(dead_code)]
+#[path = "../src/bin/devices.rs"]
+mod devices;
+#[allow(dead_code)]
 #[path = "../src/bin/minimal.rs"]
 mod minimal;
 #[allow(dead_code)]
@@ -117,6 +120,38 @@ async fn a_remembered_session_stays_remembered_and_another_ends_with_the_browser
     passing.post(&app, "/logout", "").await;
     assert!(!passing.has("__Host-sid"));
     assert!(passing.get(&app, "/").await.text.contains("Sign in"));
+}
+
+#[tokio::test]
+async fn a_visitor_sees_their_devices_and_ends_them() {
+    let app = devices::router(MemoryStore::new(), secrets()).unwrap();
+    let (mut phone, mut laptop, mut tablet) =
+        (Browser::default(), Browser::default(), Browser::default());
+    assert!(phone.get(&app, "/").await.text.contains("Sign in"));
+    for browser in [&mut phone, &mut laptop, &mut tablet] {
+        browser.post(&app, "/login", "name=hanako").await;
+    }
+    let page = laptop.get(&app, "/").await.text;
+    assert_eq!(page.matches("<li>").count(), 3, "{page}");
+    assert_eq!(page.matches(", this one").count(), 1, "{page}");
+    let first = page.split("/end/").nth(1).unwrap();
+    let handle = first.split('>').next().unwrap();
+    let answer = laptop.post(&app, &format!("/end/{handle}"), "").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(phone.get(&app, "/").await.text.contains("Sign in"));
+    assert_eq!(
+        laptop.post(&app, "/end/nonsense", "").await.status,
+        StatusCode::NOT_FOUND
+    );
+
+    laptop.post(&app, "/others", "").await;
+    assert!(tablet.get(&app, "/").await.text.contains("Sign in"));
+    let page = laptop.get(&app, "/").await.text;
+    assert_eq!(page.matches("<li>").count(), 1, "{page}");
+
+    // A stranger has nothing to end.
+    let answer = Browser::default().post(&app, "/others", "").await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ impl Owners {
         let Some(claim) = claim else {
             return Ok(false);
         };
-        let ended = self.end_claimed(owner, claim).await?;
+        let ended = self.end_claimed(owner, claim, None).await?;
         observe::revocation("session");
         tracing::info!(session = %claim.id.fingerprint(), live = ended > 0, "a session was revoked");
         Ok(ended > 0)

@@ -92,9 +92,13 @@ fn r42_what_is_too_large_is_refused_when_it_is_written_and_the_name_told() {
         assert!(!view.is_modified(), "{what}");
     }
     let mut view = view_of(&stored(None, NOW, ""), secs(60));
-    let owner = "x".repeat(10_000_000);
-    let error = view.sign_in(owner, &with(limits), NOW).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    for owner in ["x".repeat(10_000_000), "x".repeat(1025), String::new()] {
+        let error = view.sign_in(owner, &with(limits), NOW).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+    let owner = "x".repeat(1024);
+    let error = view.sign_in(owner, &with(limits.with_bytes(1024)), NOW);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::TooLarge);
     assert!(!view.signs_in() && !view.is_rotated());
 }
 

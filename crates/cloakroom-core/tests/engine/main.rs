@@ -9,6 +9,7 @@ mod lifetimes;
 mod limits;
 mod merge_laws;
 mod merge_table;
+mod owned;
 mod record;
 mod regenerate;
 mod renewal;

@@ -118,12 +118,30 @@ impl Session {
     /// As [`Session::sessions`], and as [`Session::commit`]. After an error the others may have ended or not.
     pub async fn revoke_others(&self) -> Result<usize, Error> {
         let (owners, owner) = (self.owners()?, self.required_owner()?);
-        self.change(|_| Ok(()))?;
+        self.check_cookie()?;
         let before = owners.raise(Whose::Owner(&owner)).await?;
         // At once: until then, this browser's other requests find their session revoked.
         self.sign_in(owner.clone())?;
         self.commit().await?;
         owners.end_before(&owner, before).await
+    }
+
+    /// Before anything is revoked: whether a new id could reach the browser.
+    fn check_cookie(&self) -> Result<(), Error> {
+        self.change(|_| Ok(()))?;
+        if !self.0.deliverable {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the session needs a new cookie, which is `Secure`, and the request came over plain HTTP",
+            ));
+        }
+        if self.state().head_left {
+            return Err(Error::new(
+                ErrorKind::TooLate,
+                "the session needs a new cookie and the response that could have brought it has left",
+            ));
+        }
+        Ok(())
     }
 
     /// Ends all sessions of the owner who is signed in, and this one with the response. Answers how many live ones were

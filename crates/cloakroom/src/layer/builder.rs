@@ -226,7 +226,8 @@ impl SessionLayerBuilder {
         self
     }
 
-    /// How many sessions an owner may have. Needs [`owners`](Self::owners). Default: as many as they like.
+    /// How many sessions an owner may have. Needs [`owners`](Self::owners). A sign-in takes a further call to the store, and
+    /// more where the owner has too many sessions. Default: as many as they like.
     pub fn owner_limit(mut self, limit: OwnerLimit) -> Self {
         self.owner_limit = Some(limit);
         self

@@ -131,7 +131,7 @@ impl Claims {
     /// Refuses a sign-in that is not among the owner's first so many. Those at the same moment count in the order of
     /// their claims; the session that this sign-in takes the place of does not count.
     async fn check_limit(
-        &self,
+        &mut self,
         owned: &Owned,
         limit: OwnerLimit,
         owner: &str,
@@ -149,7 +149,13 @@ impl Claims {
         let counted = earlier
             .filter(|(claim, found)| Some(&claim.id) != old && !matches!(found, Surveyed::Revoked));
         let refused = counted.count() >= number;
-        owned.owners.release_beside(owner, survey.over).await;
+        let mut over = survey.over;
+        if refused {
+            // Waited for: until it is gone, it counts for others who sign in.
+            over.push(id.clone());
+            self.made.retain(|(_, made)| made != id);
+        }
+        owned.owners.release_beside(owner, over).await;
         if refused {
             observe::eviction("refused");
             return Err(limit.refusal());
@@ -233,7 +239,10 @@ async fn evict(owned: &Owned, owner: &str, number: usize) -> Result<(), Error> {
     let counted: Vec<_> = counted.collect();
     let beyond = counted.len().saturating_sub(number);
     for (claim, found) in counted.into_iter().take(beyond) {
-        if matches!(found, Surveyed::Live(_)) && owners.end_claimed(owner, claim).await? > 0 {
+        let Surveyed::Live(live) = found else {
+            continue;
+        };
+        if owners.end_claimed(owner, claim, live.signed_in).await? > 0 {
             observe::eviction("evicted");
             tracing::info!(session = %claim.id.fingerprint(), "a session was ended: its owner has newer ones, as many as `owner_limit` allows");
         }

@@ -73,10 +73,15 @@ impl Owners {
         Some((record, belonging))
     }
 
-    /// Ends a claimed session of the owner, and what it goes on as where it was rotated. Answers how many were live.
-    pub(crate) async fn end_claimed(&self, owner: &str, claim: &Claim) -> Result<usize, Error> {
+    /// Ends a claimed session of the owner, and what it goes on as where it was rotated. Answers how many were live. Its
+    /// sign-in, where it is known already, tells what it goes on as.
+    pub(crate) async fn end_claimed(
+        &self,
+        owner: &str,
+        claim: &Claim,
+        mut signed_in: Option<Timestamp>,
+    ) -> Result<usize, Error> {
         let loaded = within(self.deadline, "load", self.index.load(&claim.id)).await?;
-        let mut signed_in = None;
         if let Loaded::Live(stored) = &loaded {
             let Some((_, belonging)) = self.read(&stored.value) else {
                 return Ok(0);
@@ -120,24 +125,18 @@ impl Owners {
                 });
             let later: Vec<_> = live.filter(|(other, _)| other.at > claim.at).collect();
             let wanted = signed_in.unwrap_or(claim.at);
-            let mut same: Vec<_> = later
+            let same: Vec<_> = later
                 .iter()
                 .filter(|(_, at)| *at == Some(wanted))
                 .map(|(other, _)| (*other).clone())
                 .collect();
-            if same.is_empty() && signed_in.is_none() && ended == 0 {
-                // Rotated more than once: signed in to before this claim, and claimed after it.
-                let mut before = later.iter().filter(|(_, at)| *at < Some(claim.at));
-                match (before.next(), before.next()) {
-                    (Some((other, _)), None) => same.push((*other).clone()),
-                    (Some(_), Some(_)) => {
-                        return Err(Error::new(
-                            ErrorKind::Conflict,
-                            "the session has a new id meanwhile, and it cannot be told which; list the sessions again",
-                        ));
-                    }
-                    (None, _) => {}
-                }
+            // Had it been rotated before, its claim would be younger than its sign-in.
+            let rotated = |(_, at): &(&Claim, Option<Timestamp>)| *at < Some(claim.at);
+            if same.is_empty() && signed_in.is_none() && ended == 0 && later.iter().any(rotated) {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    "the session has a new id meanwhile, and it cannot be told which; list the sessions again",
+                ));
             }
             let mut overtaken = false;
             for other in &same {

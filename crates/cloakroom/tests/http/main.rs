@@ -9,6 +9,7 @@ mod cookies;
 mod layers;
 mod lifetimes;
 mod outage;
+mod owners;
 mod races;
 mod responses;
 #[path = "../../../cloakroom-redis/tests/support/mod.rs"]

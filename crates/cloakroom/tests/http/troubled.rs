@@ -2,6 +2,7 @@
 //! at a moment of the test's choice.
 
 use std::{
+    num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -9,8 +10,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom::{
-    EndReason, Error, ErrorKind, SessionId, Store,
-    core::{Created, Loaded, Replaced, Retired},
+    EndReason, Error, ErrorKind, OwnerIndex, SessionId, Store, Timestamp,
+    core::{
+        Created, Loaded, Replaced, Retired,
+        owner_index::{Claimed, Claims, Revision, Whose},
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -19,6 +23,7 @@ pub struct Troubled(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Arc<dyn Store>,
+    index: Option<Arc<dyn OwnerIndex>>,
     calls: Mutex<Vec<&'static str>>,
     trouble: Mutex<Trouble>,
 }
@@ -36,15 +41,61 @@ pub struct Trouble {
     pub delay: Duration,
     /// The next call of this operation is carried out and answered as if the connection had broken.
     pub loses: Option<&'static str>,
+    /// See [`Troubled::disturb`].
+    pub seed: u64,
+    /// See [`Troubled::disturb`].
+    pub crash: Option<usize>,
 }
 
 impl Troubled {
     pub fn new(store: impl Store) -> Self {
         Self(Arc::new(Inner {
             store: Arc::new(store),
+            index: None,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
+    }
+
+    /// The same around a store with an owner index.
+    pub fn indexed<S: OwnerIndex + Clone>(store: &S) -> Self {
+        Self(Arc::new(Inner {
+            store: Arc::new(store.clone()),
+            index: Some(Arc::new(store.clone())),
+            calls: Mutex::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// Lets other tasks through before and after each call, so many times as the seed says; from the `crash`-th call on
+    /// nothing is answered or done any more, as if the process had been killed there.
+    pub fn disturb(&self, seed: u64, crash: Option<usize>) {
+        self.set(Trouble {
+            seed,
+            crash,
+            ..Trouble::default()
+        });
+    }
+
+    fn index(&self) -> &dyn OwnerIndex {
+        self.0.index.as_deref().expect("a store with an index")
+    }
+
+    async fn let_through(&self) {
+        let turns = {
+            let mut trouble = self.0.trouble.lock().unwrap();
+            if trouble.seed == 0 {
+                return;
+            }
+            // xorshift: any sequence will do, as long as it is the same again.
+            trouble.seed ^= trouble.seed << 13;
+            trouble.seed ^= trouble.seed >> 7;
+            trouble.seed ^= trouble.seed << 17;
+            trouble.seed % 4
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub fn set(&self, trouble: Trouble) {
@@ -85,7 +136,16 @@ impl Troubled {
 
     async fn before(&self, operation: &'static str) -> Result<(), Error> {
         self.0.calls.lock().unwrap().push(operation);
-        let trouble = self.0.trouble.lock().unwrap().clone();
+        self.let_through().await;
+        let trouble = {
+            let mut trouble = self.0.trouble.lock().unwrap();
+            let before = trouble.clone();
+            trouble.crash = trouble.crash.map(|left| left.saturating_sub(1));
+            before
+        };
+        if trouble.crash == Some(0) {
+            std::future::pending::<()>().await;
+        }
         let is_among = |list: &[&str]| list.contains(&operation) || list.contains(&"*");
         if is_among(&trouble.slow) {
             tokio::time::sleep(trouble.delay).await;
@@ -100,6 +160,7 @@ impl Troubled {
     }
 
     async fn after<T>(&self, operation: &'static str, answer: T) -> Result<T, Error> {
+        self.let_through().await;
         let trouble = self.0.trouble.lock().unwrap().clone();
         if trouble.late.contains(&operation) {
             tokio::time::sleep(trouble.delay).await;
@@ -157,5 +218,50 @@ impl Store for Troubled {
         self.before("retire").await?;
         self.after("retire", self.0.store.retire(id, base).await?)
             .await
+    }
+}
+
+#[async_trait]
+impl OwnerIndex for Troubled {
+    async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
+        self.before("load_with_revision").await?;
+        let loaded = self.index().load_with_revision(id).await?;
+        self.after("load_with_revision", loaded).await
+    }
+
+    async fn claim(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        keep: Duration,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<Claimed, Error> {
+        self.before("claim").await?;
+        let claimed = self.index().claim(owner, id, keep, limit).await?;
+        self.after("claim", claimed).await
+    }
+
+    async fn owned(&self, owner: &str) -> Result<Claims, Error> {
+        self.before("owned").await?;
+        let owned = self.index().owned(owner).await?;
+        self.after("owned", owned).await
+    }
+
+    async fn release(&self, owner: &str, ids: &[SessionId]) -> Result<(), Error> {
+        self.before("release").await?;
+        self.index().release(owner, ids).await?;
+        self.after("release", ()).await
+    }
+
+    async fn revoke(&self, whose: Whose<'_>) -> Result<Timestamp, Error> {
+        self.before("revoke").await?;
+        let at = self.index().revoke(whose).await?;
+        self.after("revoke", at).await
+    }
+
+    async fn revoked_at(&self, owner: &str) -> Result<Option<Timestamp>, Error> {
+        self.before("revoked_at").await?;
+        let at = self.index().revoked_at(owner).await?;
+        self.after("revoked_at", at).await
     }
 }

@@ -22,7 +22,8 @@ use std::{
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use cloakroom::{
-    Lifetime, MemoryStore, Secrets, Session, SessionError, SessionId, SessionLayer, Store as _,
+    Lifetime, MemoryStore, OwnerLimit, Secrets, Session, SessionError, SessionId, SessionLayer,
+    Store as _,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::MakeWriter;
@@ -252,6 +253,52 @@ async fn r28_r29_r45_everything_is_counted_and_nothing_secret_is_shown() {
         ("cloakroom_failures_total{kind=unavailable}", 1),
     ]);
 
+    // Owners: the second sign-in evicts the first, a revocation ends the second, and what a peer signed in is adopted.
+    let memory = MemoryStore::new();
+    let layer = SessionLayer::builder(memory.clone(), Secrets::new([SECRET]).unwrap())
+        .owners(memory.clone())
+        .owner_limit(OwnerLimit::EvictOldest(1))
+        .owner_from(|session| session.get("user").or(session.signed_in()))
+        .build()
+        .unwrap();
+    tracing::info!(?layer, "the layer with owners");
+    let owners = layer.owners().unwrap();
+    let client = Client::new(routes().layer(layer));
+    let (first, second, third) = (client.other(), client.other(), client.other());
+    first.get("/sign-in").await;
+    second.get("/sign-in").await;
+    for browser in [&first, &second] {
+        seen.extend(browser.id("__Host-sid"));
+    }
+    tracing::info!(?owners, listed = ?owners.list(VALUE).await.unwrap().len(), "the owners");
+    let handle = owners.list(VALUE).await.unwrap()[0].handle;
+    assert!(owners.revoke(VALUE, &handle).await.unwrap());
+    first.get("/sign-in").await;
+    owners.revoke_all(VALUE).await.unwrap();
+    owners.revoke_everybody().await.unwrap();
+    let value = format!(r#"{{"cookie":{{"originalMaxAge":null}},"user":"{VALUE}"}}"#);
+    let id = SessionId::parse("a-peers-session").unwrap();
+    let day = Duration::from_secs(86_400);
+    memory.create(&id, value.into(), day).await.unwrap();
+    let ticket = cloakroom::core::ticket::sign(id.as_str(), &Secrets::new([SECRET]).unwrap());
+    third.put_cookie("__Host-sid", &ticket);
+    third.get("/read").await;
+    let value = format!(r#"{{"cookie":{{}},"__ck":{{"owner":"{VALUE}","signedIn":1}}}}"#);
+    let id = SessionId::parse("an-old-session").unwrap();
+    memory.create(&id, value.into(), day).await.unwrap();
+    let ticket = cloakroom::core::ticket::sign(id.as_str(), &Secrets::new([SECRET]).unwrap());
+    third.put_cookie("__Host-sid", &ticket);
+    third.get("/read").await;
+    seen.extend(["a-peers-session".to_owned(), "an-old-session".to_owned()]);
+    count(&[
+        ("cloakroom_evictions_total{outcome=evicted}", 1),
+        ("cloakroom_revocations_total{scope=session}", 1),
+        ("cloakroom_revocations_total{scope=owner}", 1),
+        ("cloakroom_revocations_total{scope=everybody}", 1),
+        ("cloakroom_adoptions_total{outcome=adopted}", 1),
+        ("cloakroom_loads_total{outcome=revoked}", 1),
+    ]);
+
     let log = log.text();
     for needle in [
         "session_load",
@@ -259,6 +306,9 @@ async fn r28_r29_r45_everything_is_counted_and_nothing_secret_is_shown() {
         "never committed",
         "cannot be read",
         "the session store failed",
+        "sessions were revoked",
+        "a session was revoked",
+        "as many as `owner_limit` allows",
     ] {
         assert!(log.contains(needle), "the log lacks {needle:?}");
     }

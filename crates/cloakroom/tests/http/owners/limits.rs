@@ -1,0 +1,147 @@
+//! R34: how many sessions an owner may have, also when fifty browsers sign in at once.
+
+use cloakroom::OwnerLimit;
+use futures_util::future::join_all;
+
+use super::*;
+
+const AT_ONCE: usize = 50;
+
+async fn site(limit: OwnerLimit) -> (Site, MemoryStore, Owners, Arc<ManualClock>) {
+    let (store, clock) = memory();
+    let layer = layer(store.clone(), clock.clone()).owner_limit(limit);
+    let layer = layer.deadline(Duration::from_secs(20)).build().unwrap();
+    let owners = layer.owners().unwrap();
+    (Site::start(layer).await, store, owners, clock)
+}
+
+async fn signed_in_of(site: &Site, browsers: &[Browser]) -> Vec<usize> {
+    let mut signed_in = Vec::new();
+    for (number, browser) in browsers.iter().enumerate() {
+        if site.owner(browser).await == "anna" {
+            signed_in.push(number);
+        }
+    }
+    signed_in
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r34_of_fifty_sign_ins_at_once_the_newest_three_are_left() {
+    let (site, store, owners, _) = site(OwnerLimit::EvictOldest(3)).await;
+    let browsers: Vec<Browser> = (0..AT_ONCE).map(|_| Browser::default()).collect();
+    for round in 0..5 {
+        let pages = join_all(
+            browsers
+                .iter()
+                .map(|browser| site.get(browser, "/sign-in/anna")),
+        );
+        for page in pages.await {
+            assert_eq!(page.status, StatusCode::OK, "round {round}");
+        }
+        assert_eq!(owners.list("anna").await.unwrap().len(), 3, "round {round}");
+        assert_eq!(
+            signed_in_of(&site, &browsers).await.len(),
+            3,
+            "round {round}"
+        );
+        assert_eq!(owned_in(&store).await.len(), 3, "round {round}");
+    }
+    // And what they leave behind is taken away.
+    settled(async || owners.list("anna").await.is_ok() && store.claims() == 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r34_of_fifty_sign_ins_at_once_three_are_let_in() {
+    let (site, store, owners, _) = site(OwnerLimit::Refuse(3)).await;
+    let browsers: Vec<Browser> = (0..AT_ONCE).map(|_| Browser::default()).collect();
+    let pages = join_all(
+        browsers
+            .iter()
+            .map(|browser| site.get(browser, "/sign-in/anna")),
+    )
+    .await;
+    let statuses: Vec<StatusCode> = pages.iter().map(|page| page.status).collect();
+    let let_in = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::OK)
+        .count();
+    let refused = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::CONFLICT)
+        .count();
+    assert_eq!((let_in, refused), (3, AT_ONCE - 3), "{statuses:?}");
+    assert_eq!(signed_in_of(&site, &browsers).await.len(), 3);
+    assert_eq!(owned_in(&store).await.len(), 3);
+    assert_eq!(owners.list("anna").await.unwrap().len(), 3);
+    settled(async || store.claims() == 3).await;
+}
+
+#[tokio::test]
+async fn the_oldest_goes_when_a_newer_one_comes() {
+    let (site, _, owners, _) = site(OwnerLimit::EvictOldest(2)).await;
+    let browsers: Vec<Browser> = (0..3).map(|_| Browser::default()).collect();
+    for browser in &browsers {
+        site.get(browser, "/sign-in/anna").await;
+    }
+    assert_eq!(signed_in_of(&site, &browsers).await, [1, 2]);
+    // Signing in again in the same browser takes its own place and nobody else's.
+    site.get(&browsers[1], "/sign-in/anna").await;
+    assert_eq!(signed_in_of(&site, &browsers).await, [1, 2]);
+    // Others' sessions do not count.
+    site.get(&browsers[0], "/sign-in/berta").await;
+    assert_eq!(signed_in_of(&site, &browsers).await, [1, 2]);
+    assert_eq!(owners.list("berta").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_sign_in_changes_nothing_for_the_visitor() {
+    let (site, store, owners, clock) = site(OwnerLimit::Refuse(1)).await;
+    let (phone, laptop) = (Browser::default(), Browser::default());
+    site.get(&phone, "/sign-in/anna").await;
+    site.get(&laptop, "/sign-in/berta").await;
+    let before = laptop.jar.lock().unwrap().clone();
+    let page = site.get(&laptop, "/sign-in/anna").await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    assert_eq!(*laptop.jar.lock().unwrap(), before);
+    assert_eq!(site.owner(&laptop).await, "berta");
+    // The one who is in may sign in again: the new session takes the old one's place.
+    let page = site.get(&phone, "/sign-in/anna").await;
+    assert_eq!(page.status, StatusCode::OK);
+    settled(async || store.claims() == 2).await;
+    // What has expired or ended does not count, whether anybody was told or not.
+    clock.advance(MINUTE * 2);
+    let page = site.get(&laptop, "/sign-in/anna").await;
+    assert_eq!(page.status, StatusCode::OK);
+    owners.revoke_all("anna").await.unwrap();
+    let page = site.get(&phone, "/sign-in/anna").await;
+    assert_eq!(page.status, StatusCode::OK);
+}
+
+/// The handler learns of it, answers itself, and keeps what else it has changed.
+#[tokio::test]
+async fn a_handler_can_answer_a_refusal_itself() {
+    let (store, clock) = memory();
+    let app = routes().route(
+        "/polite/{owner}",
+        get(async |session: Session, Path(owner): Path<String>| {
+            session.insert("tried", &true)?;
+            session.sign_in(owner)?;
+            match session.commit().await {
+                Err(error) if error.kind() == ErrorKind::TooManySessions => {
+                    Ok(format!("too many, {:?} stays", session.owner()))
+                }
+                done => done.map(|()| "done".to_owned()).map_err(SessionError),
+            }
+        }),
+    );
+    let layer = layer(store.clone(), clock).owner_limit(OwnerLimit::Refuse(1));
+    let client = Client::new(app.layer(layer.build().unwrap()));
+    client.get("/sign-in/anna").await;
+    let other = client.other();
+    let answer = other.get("/polite/anna").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body, "too many, None stays");
+    assert_eq!(other.get("/owner").await.body, "");
+    let kept = record(&store, &other.id("connect.sid").unwrap()).await;
+    assert!(kept.get("tried").is_some());
+}
