@@ -208,7 +208,7 @@ async fn a_claim_and_a_revocation_whose_answers_were_lost_are_made_again() {
     let store = patient("hanako").await;
     let limit = std::num::NonZeroUsize::new(1);
     let claimed = store.claim("hanako", &id(), HOUR, limit).await.unwrap();
-    assert_eq!(claimed.over, [old.clone()]);
+    assert_eq!(claimed.over, std::slice::from_ref(&old));
     let owned = peer.owned("hanako").await.unwrap().claims;
     assert_eq!(owned.len(), 2);
     assert_eq!((&owned[1].id, owned[1].at), (&id(), claimed.at));

@@ -222,7 +222,8 @@ async fn times_go_on_where_the_clock_falls_behind() {
     for program in [Program::Redis, Program::Valkey] {
         let server = Server::start(program, &[]);
         let store = store(&server).await;
-        let ahead = claim(&store, "hanako", 1, HOUR).await.as_millis() + 3_600_000;
+        let first = claim(&store, "hanako", 1, HOUR).await.as_millis();
+        let ahead = first + 3_600_000;
         server.call(&["SET", LAST, &ahead.to_string()]);
         assert_eq!(
             claim(&store, "hanako", 2, HOUR).await.as_millis(),
@@ -244,8 +245,8 @@ async fn times_go_on_where_the_clock_falls_behind() {
         // What stands there by hand and is no time is passed over.
         for text in ["soon", "", "nan", "inf", "9e99", "-5"] {
             server.call(&["SET", LAST, text]);
-            let at = claim(&store, "saburo", 1, Duration::ZERO).await;
-            assert!(at.as_millis() < ahead, "{text}");
+            let at = claim(&store, "saburo", 1, Duration::ZERO).await.as_millis();
+            assert!((first..ahead).contains(&at), "{text}: {at}");
         }
     }
 }
@@ -335,12 +336,11 @@ async fn the_index_is_empty_after_ten_thousand_sessions_have_expired_unheard() {
     }
     store.revoke(Whose::Everybody).await.unwrap();
     let start = Instant::now();
-    while !keys(&server, "ck:[uk]:*").is_empty() {
+    // Nothing is left but what a revocation needs; the sessions, written after their claims, go last.
+    while keys(&server, "*") != ["ck:a:{5:sess:}", LAST, REVISION] {
         assert!(start.elapsed() < Duration::from_secs(60), "the index stays");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let rest = keys(&server, "*");
-    assert_eq!(rest, ["ck:a:{5:sess:}", LAST, REVISION]);
     assert!(left(&server, "ck:a:{5:sess:}") > 0);
 }
 
@@ -389,13 +389,11 @@ async fn an_index_of_which_nobody_asks_does_not_grow() {
         let count = |key| server.call(&["ZCARD", key]);
         assert_eq!(count(CLAIMS), count(KEEPS));
         // What is over and claimed again is not among what is taken away.
-        let again = claim(&store, "hanako", number - 1, HOUR).await;
-        let claims = store.owned("hanako").await.unwrap().claims;
-        assert!(
-            claims
-                .iter()
-                .any(|claim| claim.id == id(number - 1) && claim.at == again)
-        );
+        let at = claim(&store, "hanako", 5000, Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(claim(&store, "hanako", 5000, HOUR).await, at);
+        claim(&store, "hanako", 5001, HOUR).await;
+        assert_eq!(ids(&store, "hanako").await, [0, 5000, 5001].map(id));
     }
 }
 
