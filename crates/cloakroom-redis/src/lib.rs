@@ -81,6 +81,7 @@
 
 mod address;
 mod answer;
+mod ask;
 mod builder;
 mod connect;
 mod credentials;
@@ -96,6 +97,7 @@ mod tls;
 mod wire;
 
 pub use address::Address;
+pub use ask::Reply;
 pub use builder::RedisStoreBuilder;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use server::{ServerInfo, ServerKind};

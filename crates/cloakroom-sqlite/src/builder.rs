@@ -37,6 +37,7 @@ pub struct SqliteStoreBuilder {
     clock: Arc<dyn Clock>,
     durability: Durability,
     create_dirs: bool,
+    attach: bool,
     sweep_interval: Option<Duration>,
     sweep_batch: usize,
     busy_timeout: Duration,
@@ -61,6 +62,7 @@ impl SqliteStoreBuilder {
             clock: Arc::new(SystemClock),
             durability: Durability::default(),
             create_dirs: false,
+            attach: false,
             sweep_interval: Some(Duration::from_secs(60)),
             sweep_batch: 500,
             busy_timeout: Duration::from_secs(1),
@@ -89,6 +91,14 @@ impl SqliteStoreBuilder {
     /// the owner alone.
     pub fn create_dirs(mut self, create: bool) -> Self {
         self.create_dirs = create;
+        self
+    }
+
+    /// Whether to open only a file that is there already and has the schema of this build; default `false`. For tools beside
+    /// an application: a mistyped path makes no file, and nothing is migrated under a running application of an older
+    /// release.
+    pub fn attach(mut self, attach: bool) -> Self {
+        self.attach = attach;
         self
     }
 
@@ -161,6 +171,9 @@ impl SqliteStoreBuilder {
     pub fn open(self) -> Result<SqliteStore, Error> {
         self.check()?;
         let path = file::locate(&self.path)?;
+        if self.attach {
+            file::check_attached(&path)?;
+        }
         file::prepare(&path, self.create_dirs)?;
         let tuning = Tuning {
             durability: self.durability,

@@ -70,6 +70,28 @@ fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     options
 }
 
+/// That the file is there, is ours and needs no migration. Writes nothing.
+pub(crate) fn check_attached(path: &Path) -> Result<(), Error> {
+    if !path.exists() {
+        return Err(refuse(
+            path,
+            "there is no such file; the application makes it when it starts",
+        ));
+    }
+    if path.is_dir() {
+        return Err(refuse(path, "this is a directory; name a file in it"));
+    }
+    let found = open_reader(path)
+        .and_then(|conn| {
+            // The writer of a moment ago may be in the middle of closing the file.
+            conn.busy_timeout(Duration::from_secs(1))?;
+            Ok(conn)
+        })
+        .map_err(Misfit::Fault)
+        .and_then(|conn| schema::current(&conn));
+    found.map_err(|misfit| misfits(path, misfit))
+}
+
 fn make_dirs(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -223,6 +245,13 @@ fn misfits(path: &Path, misfit: Misfit) -> Error {
             &format!(
                 "the file has schema version {file} and this build knows versions up to {build}; run the release that \
                  wrote it or a later one, or name another file"
+            ),
+        ),
+        Misfit::Older { file, build } => refuse(
+            path,
+            &format!(
+                "the file has schema version {file} and this build needs version {build}; the application brings it up to \
+                 date when its new release starts"
             ),
         ),
         Misfit::Foreign => refuse(

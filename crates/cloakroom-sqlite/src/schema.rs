@@ -61,6 +61,8 @@ pub(crate) const STEPS: &[&str] = &[
 pub(crate) enum Misfit {
     /// The file was written by a later release.
     Newer { file: i64, build: i64 },
+    /// The file was written by an earlier release and is not to be changed.
+    Older { file: i64, build: i64 },
     /// A database, but not one of ours.
     Foreign,
     /// The file may not be written.
@@ -101,6 +103,20 @@ pub(crate) fn migrate(conn: &mut Connection, steps: &[&str]) -> Result<(), Misfi
     tx.pragma_update(None, "user_version", to_i64(steps.len()))?;
     tx.commit()?;
     Ok(())
+}
+
+/// Whether the file has just the version of this build.
+pub(crate) fn current(conn: &Connection) -> Result<(), Misfit> {
+    let reading = conn.unchecked_transaction()?;
+    let found = version(&reading, STEPS)?;
+    drop(reading);
+    if found == STEPS.len() {
+        return Ok(());
+    }
+    Err(Misfit::Older {
+        file: to_i64(found),
+        build: to_i64(STEPS.len()),
+    })
 }
 
 fn version(conn: &Connection, steps: &[&str]) -> Result<usize, Misfit> {

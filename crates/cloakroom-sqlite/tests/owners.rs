@@ -299,7 +299,9 @@ async fn a_claim_goes_when_its_time_and_its_session_are_over() {
     let first = claim(&store, "hanako", 1, Duration::from_secs(60)).await;
     create(&store, 1, HOUR).await;
     claim(&store, "hanako", 2, Duration::from_secs(60)).await;
-    claim(&store, "hanako", 3, HOUR * 2).await;
+    for keep in [Duration::from_secs(60), HOUR * 2, Duration::ZERO] {
+        claim(&store, "hanako", 3, keep).await;
+    }
     // Made again, it keeps its time and is kept for no shorter.
     assert_eq!(claim(&store, "hanako", 1, Duration::ZERO).await, first);
     let sweep = async || {

@@ -12,6 +12,7 @@ mod set;
 mod validate;
 
 pub use parse::{Pair, pairs};
+pub use set::encode_value;
 
 use crate::record::StoredAttributes;
 

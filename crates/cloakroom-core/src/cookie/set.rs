@@ -21,6 +21,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// The form of a moment that has passed everywhere.
 const PAST: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 
+/// A value as it stands in a cookie: JavaScript's `encodeURIComponent`, as express writes it.
+#[must_use]
+pub fn encode_value(value: &str) -> String {
+    utf8_percent_encode(value, ENCODED).collect()
+}
+
 impl CookieOptions {
     /// The `Set-Cookie` header that gives the browser `value`, a ticket, until `expires`, or until the browser is closed.
     ///
@@ -36,7 +42,7 @@ impl CookieOptions {
         secure_request: bool,
     ) -> Result<String, Error> {
         self.validate()?;
-        let wire: String = utf8_percent_encode(value, ENCODED).collect();
+        let wire = encode_value(value);
         let size = self.name.len() + wire.len();
         if size > validate::MAX_PAIR_LEN {
             return Err(Error::new(

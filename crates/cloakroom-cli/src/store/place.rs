@@ -1,0 +1,318 @@
+//! From options and variables to a place. The rule is the login application's, so that one environment serves both; a test
+//! holds the two together.
+
+use std::{env, fmt, path::PathBuf};
+
+use cloakroom::redis::RedisStore;
+
+use super::StoreArgs;
+use crate::failure::Failure;
+
+/// The schemes of Redis and Valkey, with TLS or without, and of sockets.
+const SCHEMES: [&str; 8] = [
+    "redis",
+    "rediss",
+    "valkey",
+    "valkeys",
+    "unix",
+    "redis+unix",
+    "valkey+unix",
+    "redis-socket",
+];
+
+/// The prefix of connect-redis, and of the library.
+pub(crate) const DEFAULT_PREFIX: &str = "sess:";
+
+/// Where variables come from; tests have their own.
+pub(crate) trait Environment {
+    /// The variable's text. An empty variable counts as not set, since compose files pass empty ones on.
+    ///
+    /// # Errors
+    ///
+    /// The variable is not Unicode.
+    fn get(&self, name: &'static str) -> Result<Option<String>, Failure>;
+}
+
+/// The process' own environment.
+#[derive(Debug)]
+pub(crate) struct Process;
+
+impl Environment for Process {
+    fn get(&self, name: &'static str) -> Result<Option<String>, Failure> {
+        match env::var(name) {
+            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Err(env::VarError::NotPresent) => Ok(None),
+            Err(env::VarError::NotUnicode(_)) => Err(Failure::usage(format!(
+                "{name} is not Unicode text; set it anew"
+            ))),
+        }
+    }
+}
+
+/// Where the sessions are.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One file.
+    Sqlite(PathBuf),
+    /// A server, by URL; it may hold a password.
+    Url {
+        /// The URL.
+        url: String,
+        /// The option or variable that named it.
+        named_by: &'static str,
+    },
+    /// A server, by host and port.
+    Host(String, u16),
+}
+
+/// A URL may hold a password, so nothing of it is shown.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
+            Self::Url { named_by, .. } => write!(f, "Url(of {named_by})"),
+            Self::Host(host, port) => write!(f, "Host({host}:{port})"),
+        }
+    }
+}
+
+impl Place {
+    /// `--store` counts first, then `SESSION_STORE`, then `REDIS_URL` or `REDIS_HOST`; without these it is the file that the
+    /// login application makes.
+    pub(crate) fn find(args: &StoreArgs, env: &dyn Environment) -> Result<Self, Failure> {
+        if let Some(text) = &args.store {
+            return Self::parse("--store", text);
+        }
+        if let Some(text) = env.get("SESSION_STORE")? {
+            return Self::parse("SESSION_STORE", &text);
+        }
+        let (url, host) = (env.get("REDIS_URL")?, env.get("REDIS_HOST")?);
+        match (url, host, env.get("REDIS_PORT")?) {
+            (None, None, None) => {
+                let folder = env.get("DATA_DIR")?.unwrap_or_else(|| "data".to_owned());
+                Ok(Self::Sqlite(PathBuf::from(folder).join("sessions.db")))
+            }
+            (Some(url), None, None) => Self::parse_url("REDIS_URL", &url),
+            (Some(_), _, _) => Err(Failure::usage(
+                "REDIS_URL is set beside REDIS_HOST or REDIS_PORT, which say the same; unset either",
+            )),
+            (None, Some(host), port) => Self::parse_host(&host, port.as_deref()),
+            (None, None, Some(_)) => Err(Failure::usage(
+                "REDIS_PORT belongs to REDIS_HOST, which is not set; set both, or neither",
+            )),
+        }
+    }
+
+    fn parse(named_by: &'static str, text: &str) -> Result<Self, Failure> {
+        let allowed = format!(
+            "{named_by} must be `sqlite:PATH` or the URL of a Redis or Valkey server, such as `redis://localhost:6379`"
+        );
+        if text == "memory" {
+            return Err(Failure::usage(format!(
+                "{named_by} is `memory`: these sessions are inside of the application's process, where nobody else sees them"
+            )));
+        }
+        // What follows the scheme may hold a password.
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err(Failure::usage(allowed));
+        };
+        match scheme {
+            "sqlite" if rest.is_empty() || rest.ends_with('/') => Err(Failure::usage(format!(
+                "{named_by} names no file; write for instance `sqlite:data/sessions.db`"
+            ))),
+            "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
+            _ if SCHEMES.contains(&scheme) => Self::parse_url(named_by, text),
+            _ => Err(Failure::usage(allowed)),
+        }
+    }
+
+    fn parse_url(named_by: &'static str, text: &str) -> Result<Self, Failure> {
+        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+        if !SCHEMES.contains(&scheme) {
+            return Err(Failure::usage(format!(
+                "{named_by} must be a URL such as `redis://localhost:6379`, `rediss://` for TLS or `unix:///path` for a socket"
+            )));
+        }
+        // Nothing is connected here: only what the URL says is checked.
+        match RedisStore::builder(text).connect_lazy() {
+            Ok(_) => Ok(Self::Url {
+                url: text.to_owned(),
+                named_by,
+            }),
+            Err(error) => Err(Failure::usage(format!("{named_by}: {error}"))),
+        }
+    }
+
+    fn parse_host(host: &str, port: Option<&str>) -> Result<Self, Failure> {
+        let number = port.unwrap_or("6379").parse().ok().filter(|&port| port > 0);
+        let Some(number) = number else {
+            return Err(Failure::usage(
+                "REDIS_PORT must be a number from 1 to 65535",
+            ));
+        };
+        // One colon is a port; more are an IPv6 address.
+        let has_port = host.matches(':').count() == 1;
+        if has_port || RedisStore::builder((host, number)).connect_lazy().is_err() {
+            return Err(Failure::usage(
+                "REDIS_HOST must be the name or address of a host alone; the port goes to REDIS_PORT, and a URL to REDIS_URL",
+            ));
+        }
+        Ok(Self::Host(host.to_owned(), number))
+    }
+
+    /// Whether a password stands on the command line, where others on the machine can read it.
+    pub(crate) fn shows_password(&self) -> bool {
+        let Self::Url { url, named_by } = self else {
+            return false;
+        };
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+        *named_by == "--store" && (authority.contains('@') || authority.contains("pass="))
+    }
+}
+
+/// What every key of a session begins with.
+pub(crate) fn prefix(args: &StoreArgs, env: &dyn Environment) -> Result<String, Failure> {
+    if let Some(prefix) = &args.prefix {
+        return Ok(prefix.clone());
+    }
+    let set = env.get("SESSION_PREFIX")?;
+    Ok(set.unwrap_or_else(|| DEFAULT_PREFIX.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::exit::Exit;
+
+    impl Environment for HashMap<&'static str, &'static str> {
+        fn get(&self, name: &'static str) -> Result<Option<String>, Failure> {
+            let text = HashMap::get(self, name).map(|&text| text.to_owned());
+            Ok(text.filter(|text| !text.is_empty()))
+        }
+    }
+
+    fn args(store: Option<&str>) -> StoreArgs {
+        StoreArgs {
+            store: store.map(str::to_owned),
+            prefix: None,
+        }
+    }
+
+    fn url(url: &str, named_by: &'static str) -> Place {
+        let url = url.to_owned();
+        Place::Url { url, named_by }
+    }
+
+    #[test]
+    fn the_option_counts_first_and_an_empty_variable_is_none() {
+        let mut env = HashMap::from([("SESSION_STORE", ""), ("REDIS_HOST", "h")]);
+        let find = |store, env: &HashMap<_, _>| Place::find(&args(store), env).unwrap();
+        assert_eq!(find(None, &env), Place::Host("h".to_owned(), 6379));
+        env.insert("SESSION_STORE", "redis://s");
+        assert_eq!(find(None, &env), url("redis://s", "SESSION_STORE"));
+        let file = Place::Sqlite("a:b.db".into());
+        assert_eq!(find(Some("sqlite:a:b.db"), &env), file);
+        let none = HashMap::from([("DATA_DIR", "/var/lib/app")]);
+        let file = Place::Sqlite("/var/lib/app/sessions.db".into());
+        assert_eq!(find(None, &none), file);
+        assert_eq!(prefix(&args(None), &none).unwrap(), "sess:");
+    }
+
+    #[test]
+    fn wrong_places_name_the_option_and_never_the_password() {
+        for (text, says) in [
+            ("memory", "process"),
+            ("", "must be"),
+            ("hunter2", "must be"),
+            ("http://:hunter2@h", "must be"),
+            ("sqlite:", "no file"),
+            ("sqlite:dir/", "no file"),
+            ("redis:hunter2", "must be a URL"),
+            ("redis://:hunter2@h/x", "database number"),
+        ] {
+            let failure = Place::find(&args(Some(text)), &HashMap::new()).unwrap_err();
+            let shown = failure.to_string();
+            assert_eq!(failure.exit(), Exit::Usage);
+            assert!(shown.starts_with("--store"), "{shown}");
+            assert!(shown.contains(says), "{text}: {shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        for env in [
+            HashMap::from([("REDIS_URL", "redis://a"), ("REDIS_HOST", "b")]),
+            HashMap::from([("REDIS_PORT", "6379")]),
+            HashMap::from([("REDIS_HOST", "h:6379")]),
+            HashMap::from([("REDIS_HOST", "h"), ("REDIS_PORT", "0")]),
+            HashMap::from([("REDIS_URL", "localhost")]),
+        ] {
+            let failure = Place::find(&args(None), &env).unwrap_err();
+            assert!(failure.to_string().starts_with("REDIS_"), "{failure}");
+        }
+    }
+
+    /// One environment serves the login application and this program.
+    #[test]
+    fn the_store_is_the_login_applications() {
+        use cloakroom_login::config::{RedisServer, Settings, StoreChoice};
+
+        for (store, url, host, port) in [
+            ("", "", "", ""),
+            ("sqlite:x.db", "", "", ""),
+            ("redis://h:1/2", "", "ignored", ""),
+            ("unix:///run/r.sock", "", "", ""),
+            ("", "rediss://:pw@h", "", ""),
+            ("", "", "h", ""),
+            ("", "", "::1", "6380"),
+            ("", "redis://h", "h", ""),
+            ("", "", "", "6379"),
+            ("", "", "h:1", ""),
+            ("", "", "h", "0"),
+            ("sqlite:", "", "", ""),
+            ("nonsense", "", "", ""),
+        ] {
+            let text = |text: &str| Some(text.to_owned());
+            let settings = Settings {
+                session_store: text(store),
+                redis_url: text(url),
+                redis_host: text(host),
+                redis_port: text(port),
+                data_dir: "data".to_owned(),
+                ..Settings::default()
+            };
+            let app = settings.check().map(|config| match config.store {
+                StoreChoice::Memory => panic!("not asked for"),
+                StoreChoice::Sqlite(path) => format!("{}", path.display()),
+                StoreChoice::Redis { server, .. } => match server {
+                    RedisServer::Url(url) => url,
+                    RedisServer::Host(host, port) => format!("{host} {port}"),
+                },
+            });
+            let env = HashMap::from([
+                ("SESSION_STORE", store),
+                ("REDIS_URL", url),
+                ("REDIS_HOST", host),
+                ("REDIS_PORT", port),
+            ]);
+            let ours = Place::find(&args(None), &env).map(|place| match place {
+                Place::Sqlite(path) => format!("{}", path.display()),
+                Place::Url { url, .. } => url,
+                Place::Host(host, port) => format!("{host} {port}"),
+            });
+            assert_eq!(ours.ok(), app.ok(), "{env:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_seen() {
+        for (place, shows) in [
+            (url("redis://:hunter2@h", "--store"), true),
+            (url("unix:///s?pass=hunter2", "--store"), true),
+            (url("redis://:hunter2@h", "SESSION_STORE"), false),
+            (url("redis://h", "--store"), false),
+        ] {
+            assert_eq!(place.shows_password(), shows);
+            assert!(!format!("{place:?}").contains("hunter2"));
+        }
+    }
+}
