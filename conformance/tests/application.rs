@@ -1,9 +1,9 @@
 //! The article's Node application and our login application on one Redis: signed in on either is signed in on the other,
 //! signed out on either is out on both.
 
+use app::{config::Cli, startup};
 use clap::Parser as _;
 use cloakroom_conformance::children::{RedisServer, Server};
-use cloakroom_login::{config::Cli, startup};
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};

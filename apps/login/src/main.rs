@@ -6,11 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
-use cloakroom_login::{
+use app::{
     config::{Cli, Command, Config, Settings},
     startup::{self, StartupError},
 };
+use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 /// The exit status where a setting is not allowed, as clap's own.
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 fn fail(status: u8, error: &dyn fmt::Display) -> ExitCode {
     // Whoever closed our standard error does not want to know.
-    let _ = writeln!(io::stderr(), "cloakroom-login: {error}");
+    let _ = writeln!(io::stderr(), "{}: {error}", env!("CARGO_BIN_NAME"));
     ExitCode::from(status)
 }
 
@@ -38,7 +38,7 @@ fn healthcheck(settings: &Settings) -> ExitCode {
         Ok(address) => address,
         Err(error) => return fail(BAD_SETTING, &error),
     };
-    match cloakroom_login::healthcheck(address) {
+    match app::healthcheck(address) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &format_args!("not alive at {address}: {error}")),
     }

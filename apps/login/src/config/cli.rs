@@ -7,7 +7,6 @@ use clap::{Args, Parser, Subcommand};
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
-    name = "cloakroom-login",
     version,
     about = "The login application: a name, a session, a countdown",
     after_help = "Every setting is a flag or an environment variable; the flag wins. An empty variable counts as not \

@@ -1,4 +1,4 @@
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory as _, FromArgMatches as _, builder::Resettable};
 
 use super::*;
 
@@ -38,8 +38,9 @@ fn defaults_are_the_articles() {
 #[test]
 fn what_clap_fills_in_is_what_an_empty_variable_means() {
     // Both are written down: in the help, and for variables that are set but empty.
-    let cli = Cli::parse_from(["cloakroom-login"]);
-    let filled = cli.settings.check();
+    let command = Cli::command().mut_args(|argument| argument.env(Resettable::Reset));
+    let matches = command.get_matches_from([""]);
+    let filled = Cli::from_arg_matches(&matches).unwrap().settings.check();
     let empty = Settings::default().check();
     assert_eq!(format!("{filled:?}"), format!("{empty:?}"));
 }

@@ -38,9 +38,8 @@ async fn a_store_that_is_down_is_not_ready_but_alive() {
 async fn the_check_asks_on_loopback_whoever_listens_everywhere() {
     let app = App::start_with(|s| s.bind = "0.0.0.0".into()).await;
     let port = app.address.port();
-    let check = |address: SocketAddr| {
-        tokio::task::spawn_blocking(move || cloakroom_login::healthcheck(address))
-    };
+    let check =
+        |address: SocketAddr| tokio::task::spawn_blocking(move || app::healthcheck(address));
     check(app.address).await.unwrap().unwrap();
     check(([127, 0, 0, 1], port).into()).await.unwrap().unwrap();
     app.stop().await;

@@ -12,11 +12,11 @@ mod support;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use cloakroom::Store;
-use cloakroom_login::{
+use app::{
     config::Settings,
     startup::{self, Application},
 };
+use cloakroom::Store;
 use support::Visitor;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};

@@ -1,6 +1,6 @@
 //! The settings that change what a visitor gets.
 
-use cloakroom_login::startup::{self, StartupError};
+use app::startup::{self, StartupError};
 
 use crate::App;
 

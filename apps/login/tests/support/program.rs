@@ -10,7 +10,7 @@ use std::{
 
 /// The program, without the variables of whoever runs the tests.
 pub(crate) fn program(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cloakroom-login"));
+    let mut command = Command::new(env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))));
     command
         .current_dir(folder)
         .env_clear()
