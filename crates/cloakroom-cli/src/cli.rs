@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{cookie::CookieArgs, doctor::DoctorArgs, sessions::SessionsArgs};
+use crate::{cookie::CookieArgs, doctor::DoctorArgs, new::NewArgs, sessions::SessionsArgs};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a new project: an axum application with sessions, routes, pages, containers and tests
+    New(Box<NewArgs>),
     /// Who is signed in, and signing somebody out
     Sessions(SessionsArgs),
     /// See whether the store is set up as sessions need it

@@ -14,6 +14,7 @@
 //! - [`cli`]: every command and option, as clap reads them.
 //! - [`exit`]: what the exit status means.
 //! - [`failure`]: the one error type; it says what happened, to which option, and what to do.
+//! - `new`: writes a project.
 //! - [`output`]: standard output and error, colours, a pipe that is closed.
 
 pub mod cli;
@@ -29,6 +30,7 @@ mod doctor;
 mod format;
 mod handle;
 mod man;
+mod new;
 mod prefixes;
 mod progress;
 mod secrets;
@@ -78,6 +80,7 @@ fn refused(error: &clap::Error) -> ExitCode {
 
 fn run(cli: &Cli, output: &mut Output) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::New(args) => new::run(args, output),
         Command::Sessions(args) => block_on(sessions::run(args, output)),
         Command::Doctor(args) => block_on(doctor::run(args, output)),
         Command::Cookie(args) => cookie::run(args, output),
