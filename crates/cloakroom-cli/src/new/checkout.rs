@@ -98,7 +98,7 @@ impl Checkout {
             let dependencies = manifest.get("dependencies").and_then(Item::as_table_like);
             let names =
                 dependencies.map(|table| table.iter().map(|(name, _)| name.to_owned()).collect());
-            for name in names.unwrap_or_else(Vec::new) {
+            for name in names.unwrap_or_default() {
                 if let Some(folder) = self.folder_of(&name)
                     && !members.contains(&folder)
                 {

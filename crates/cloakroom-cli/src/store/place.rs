@@ -254,7 +254,7 @@ mod tests {
     /// One environment serves the login application and this program.
     #[test]
     fn the_store_is_the_login_applications() {
-        use cloakroom_login::config::{RedisServer, Settings, StoreChoice};
+        use app::config::{RedisServer, Settings, StoreChoice};
 
         for (store, url, host, port) in [
             ("", "", "", ""),

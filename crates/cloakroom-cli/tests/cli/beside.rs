@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cloakroom_login::{config::Settings, startup};
+use app::{config::Settings, startup};
 
 use crate::stage::{Ran, program};
 
