@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::Parser as _;
 use app::{config::Cli, startup};
+use clap::Parser as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -147,9 +147,13 @@ impl Pair {
     async fn pump(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, from_client: bool) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
-            // What enters a black hole does not come out of it later.
-            if *self.way.borrow() == Way::BlackHole {
-                continue;
+            let way = *self.way.borrow();
+            match way {
+                Way::Open => {}
+                // What enters a black hole does not come out of it later.
+                Way::BlackHole => continue,
+                // Not even what arrives before the reset is noticed.
+                Way::Reset => return,
             }
             if from_client {
                 self.turns.client_spoke();
