@@ -55,7 +55,6 @@ impl std::fmt::Debug for SecretText {
 
 impl SecretText {
     // The signature is clap's.
-    #[allow(clippy::unnecessary_wraps)]
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
