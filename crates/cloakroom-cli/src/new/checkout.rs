@@ -96,10 +96,8 @@ impl Checkout {
             let text = fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
             let manifest: DocumentMut = text.parse().map_err(|error| unreadable(&error))?;
             let dependencies = manifest.get("dependencies").and_then(Item::as_table_like);
-            let names: Option<Vec<String>> =
-                dependencies.map(|table| table.iter().map(|(name, _)| name.to_owned()).collect());
-            for name in names.unwrap_or_default() {
-                if let Some(folder) = self.folder_of(&name)
+            for (name, _) in dependencies.into_iter().flat_map(TableLike::iter) {
+                if let Some(folder) = self.folder_of(name)
                     && !members.contains(&folder)
                 {
                     members.push(folder);

@@ -1,5 +1,6 @@
 //! The store: how it is named, and how it is opened beside a running application.
 
+mod host;
 mod open;
 mod place;
 
@@ -16,7 +17,8 @@ use clap::Args;
 pub struct StoreArgs {
     /// Where the sessions are: `sqlite:PATH`, or the URL of a Redis or Valkey server (`redis://[user:password@]host[:port][/database]`,
     /// `rediss://` for TLS, `unix:///path`). A URL with a password belongs into the variable, since others on this machine can
-    /// read a command line [env: SESSION_STORE; then REDIS_URL, or REDIS_HOST and REDIS_PORT; then sessions.db in DATA_DIR]
+    /// read a command line [env: SESSION_STORE; then REDIS_URL, or REDIS_HOST with REDIS_PORT,
+    /// REDIS_TLS, REDIS_USERNAME and REDIS_PASSWORD; then sessions.db in DATA_DIR]
     #[arg(long, value_name = "STORE", global = true)]
     pub store: Option<String>,
     /// What stands before a session's id in the store. The login application has `sid:` unless SESSION_PREFIX says otherwise

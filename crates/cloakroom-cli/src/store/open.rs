@@ -57,9 +57,7 @@ impl Opened {
         match place {
             Place::Sqlite(path) => Self::file(&path, prefix, args.store.is_some()),
             Place::Url { url, .. } => Self::server(RedisStore::builder(&url), &prefix).await,
-            Place::Host(host, port) => {
-                Self::server(RedisStore::builder((host, port)), &prefix).await
-            }
+            Place::Host(server) => Self::server(server.builder(), &prefix).await,
         }
     }
 

@@ -5,7 +5,7 @@ use std::{env, fmt, path::PathBuf};
 
 use cloakroom::redis::RedisStore;
 
-use super::StoreArgs;
+use super::{StoreArgs, host::Host};
 use crate::failure::Failure;
 
 /// The schemes of Redis and Valkey, with TLS or without, and of sockets.
@@ -61,8 +61,8 @@ pub(crate) enum Place {
         /// The option or variable that named it.
         named_by: &'static str,
     },
-    /// A server, by host and port.
-    Host(String, u16),
+    /// A server, by its host.
+    Host(Host),
 }
 
 /// A URL may hold a password, so nothing of it is shown.
@@ -71,7 +71,7 @@ impl fmt::Debug for Place {
         match self {
             Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
             Self::Url { named_by, .. } => write!(f, "Url(of {named_by})"),
-            Self::Host(host, port) => write!(f, "Host({host}:{port})"),
+            Self::Host(server) => write!(f, "Host({server:?})"),
         }
     }
 }
@@ -87,19 +87,20 @@ impl Place {
             return Self::parse("SESSION_STORE", &text);
         }
         let (url, host) = (env.get("REDIS_URL")?, env.get("REDIS_HOST")?);
-        match (url, host, env.get("REDIS_PORT")?) {
+        match (url, host, Host::beside(env)?) {
             (None, None, None) => {
                 let folder = env.get("DATA_DIR")?.unwrap_or_else(|| "data".to_owned());
                 Ok(Self::Sqlite(PathBuf::from(folder).join("sessions.db")))
             }
             (Some(url), None, None) => Self::parse_url("REDIS_URL", &url),
-            (Some(_), _, _) => Err(Failure::usage(
-                "REDIS_URL is set beside REDIS_HOST or REDIS_PORT, which say the same; unset either",
-            )),
-            (None, Some(host), port) => Self::parse_host(&host, port.as_deref()),
-            (None, None, Some(_)) => Err(Failure::usage(
-                "REDIS_PORT belongs to REDIS_HOST, which is not set; set both, or neither",
-            )),
+            (Some(_), host, beside) => Err(Failure::usage(format!(
+                "REDIS_URL is set beside {}, and a URL says all of it; unset either",
+                host.map_or(beside.unwrap_or_default(), |_| "REDIS_HOST"),
+            ))),
+            (None, Some(host), _) => Host::parse(host, env).map(Self::Host),
+            (None, None, Some(beside)) => Err(Failure::usage(format!(
+                "{beside} belongs to REDIS_HOST, which is not set; set both, or neither"
+            ))),
         }
     }
 
@@ -141,23 +142,6 @@ impl Place {
             }),
             Err(error) => Err(Failure::usage(format!("{named_by}: {error}"))),
         }
-    }
-
-    fn parse_host(host: &str, port: Option<&str>) -> Result<Self, Failure> {
-        let number = port.unwrap_or("6379").parse().ok().filter(|&port| port > 0);
-        let Some(number) = number else {
-            return Err(Failure::usage(
-                "REDIS_PORT must be a number from 1 to 65535",
-            ));
-        };
-        // One colon is a port; more are an IPv6 address.
-        let has_port = host.matches(':').count() == 1;
-        if has_port || RedisStore::builder((host, number)).connect_lazy().is_err() {
-            return Err(Failure::usage(
-                "REDIS_HOST must be the name or address of a host alone; the port goes to REDIS_PORT, and a URL to REDIS_URL",
-            ));
-        }
-        Ok(Self::Host(host.to_owned(), number))
     }
 
     /// Whether a password stands on the command line, where others on the machine can read it.
@@ -209,7 +193,12 @@ mod tests {
     fn the_option_counts_first_and_an_empty_variable_is_none() {
         let mut env = HashMap::from([("SESSION_STORE", ""), ("REDIS_HOST", "h")]);
         let find = |store, env: &HashMap<_, _>| Place::find(&args(store), env).unwrap();
-        assert_eq!(find(None, &env), Place::Host("h".to_owned(), 6379));
+        let host = Host {
+            host: "h".to_owned(),
+            port: 6379,
+            ..Host::default()
+        };
+        assert_eq!(find(None, &env), Place::Host(host));
         env.insert("SESSION_STORE", "redis://s");
         assert_eq!(find(None, &env), url("redis://s", "SESSION_STORE"));
         let file = Place::Sqlite("a:b.db".into());
@@ -245,9 +234,16 @@ mod tests {
             HashMap::from([("REDIS_HOST", "h:6379")]),
             HashMap::from([("REDIS_HOST", "h"), ("REDIS_PORT", "0")]),
             HashMap::from([("REDIS_URL", "localhost")]),
+            HashMap::from([("REDIS_URL", "redis://a"), ("REDIS_PASSWORD", "hunter2")]),
+            HashMap::from([("REDIS_PASSWORD", "hunter2")]),
+            HashMap::from([("REDIS_HOST", "h"), ("REDIS_PASSWORD", "hunter2\n")]),
+            HashMap::from([("REDIS_HOST", "h"), ("REDIS_USERNAME", "app")]),
+            HashMap::from([("REDIS_HOST", "h"), ("REDIS_TLS", "perhaps")]),
         ] {
             let failure = Place::find(&args(None), &env).unwrap_err();
-            assert!(failure.to_string().starts_with("REDIS_"), "{failure}");
+            let shown = failure.to_string();
+            assert!(shown.starts_with("REDIS_"), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
         }
     }
 
@@ -256,27 +252,53 @@ mod tests {
     fn the_store_is_the_login_applications() {
         use app::config::{RedisServer, Settings, StoreChoice};
 
-        for (store, url, host, port) in [
-            ("", "", "", ""),
-            ("sqlite:x.db", "", "", ""),
-            ("redis://h:1/2", "", "ignored", ""),
-            ("unix:///run/r.sock", "", "", ""),
-            ("", "rediss://:pw@h", "", ""),
-            ("", "", "h", ""),
-            ("", "", "::1", "6380"),
-            ("", "redis://h", "h", ""),
-            ("", "", "", "6379"),
-            ("", "", "h:1", ""),
-            ("", "", "h", "0"),
-            ("sqlite:", "", "", ""),
-            ("nonsense", "", "", ""),
-        ] {
-            let text = |text: &str| Some(text.to_owned());
+        let cases: [&[(&'static str, &'static str)]; 22] = [
+            &[],
+            &[("SESSION_STORE", "sqlite:x.db")],
+            &[
+                ("SESSION_STORE", "redis://h:1/2"),
+                ("REDIS_HOST", "ignored"),
+            ],
+            &[("SESSION_STORE", "unix:///run/r.sock")],
+            &[("SESSION_STORE", "sqlite:")],
+            &[("SESSION_STORE", "nonsense")],
+            &[("REDIS_URL", "rediss://:pw@h")],
+            &[("REDIS_URL", "redis://h"), ("REDIS_HOST", "h")],
+            &[("REDIS_URL", "redis://h"), ("REDIS_PASSWORD", "pw")],
+            &[("REDIS_HOST", "h")],
+            &[("REDIS_HOST", "::1"), ("REDIS_PORT", "6380")],
+            &[("REDIS_HOST", "h:1")],
+            &[("REDIS_HOST", "h"), ("REDIS_PORT", "0")],
+            &[("REDIS_HOST", "h"), ("REDIS_PASSWORD", "p@:/ w")],
+            &[("REDIS_HOST", "h"), ("REDIS_PASSWORD", "pw\n")],
+            &[("REDIS_HOST", "h"), ("REDIS_USERNAME", "u")],
+            &[
+                ("REDIS_HOST", "h"),
+                ("REDIS_USERNAME", "u"),
+                ("REDIS_PASSWORD", "pw"),
+                ("REDIS_TLS", "true"),
+            ],
+            &[("REDIS_HOST", "h"), ("REDIS_TLS", "false")],
+            &[("REDIS_HOST", "h"), ("REDIS_TLS", "yes")],
+            &[("REDIS_HOST", "h"), ("REDIS_TLS", "perhaps")],
+            &[("REDIS_PORT", "6379")],
+            &[("REDIS_TLS", "true")],
+        ];
+        let host =
+            |host: &str, port: u16, tls: bool, user: &Option<String>, password: &Option<String>| {
+                format!("{host} {port} {tls} {user:?} {password:?}")
+            };
+        for case in cases {
+            let env: HashMap<_, _> = case.iter().copied().collect();
+            let text = |name: &str| env.get(name).map(|&text: &&str| text.to_owned());
             let settings = Settings {
-                session_store: text(store),
-                redis_url: text(url),
-                redis_host: text(host),
-                redis_port: text(port),
+                session_store: text("SESSION_STORE"),
+                redis_url: text("REDIS_URL"),
+                redis_host: text("REDIS_HOST"),
+                redis_port: text("REDIS_PORT"),
+                redis_tls: text("REDIS_TLS"),
+                redis_username: text("REDIS_USERNAME"),
+                redis_password: text("REDIS_PASSWORD"),
                 data_dir: "data".to_owned(),
                 ..Settings::default()
             };
@@ -285,21 +307,15 @@ mod tests {
                 StoreChoice::Sqlite(path) => format!("{}", path.display()),
                 StoreChoice::Redis { server, .. } => match server {
                     RedisServer::Url(url) => url,
-                    RedisServer::Host(host, port) => format!("{host} {port}"),
+                    RedisServer::Host(s) => host(&s.host, s.port, s.tls, &s.username, &s.password),
                 },
             });
-            let env = HashMap::from([
-                ("SESSION_STORE", store),
-                ("REDIS_URL", url),
-                ("REDIS_HOST", host),
-                ("REDIS_PORT", port),
-            ]);
             let ours = Place::find(&args(None), &env).map(|place| match place {
                 Place::Sqlite(path) => format!("{}", path.display()),
                 Place::Url { url, .. } => url,
-                Place::Host(host, port) => format!("{host} {port}"),
+                Place::Host(s) => host(&s.host, s.port, s.tls, &s.username, &s.password),
             });
-            assert_eq!(ours.ok(), app.ok(), "{env:?}");
+            assert_eq!(ours.ok(), app.ok(), "{case:?}");
         }
     }
 
