@@ -12,7 +12,7 @@ use std::{
     clippy::duplicate_mod,
     reason = "some test binaries have the servers' support too"
 )]
-#[path = "../../../../crates/cloakroom-redis/tests/support/watched.rs"]
+#[path = "watched.rs"]
 pub(crate) mod watched;
 
 use watched::Watched;

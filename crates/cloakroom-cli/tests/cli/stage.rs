@@ -17,7 +17,7 @@ pub(crate) const EXPRESS: &str = r#"{"cookie":{"originalMaxAge":3600000,"expires
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Variables that an application has and a test's surroundings may have.
-const VARIABLES: [&str; 13] = [
+pub(crate) const VARIABLES: [&str; 17] = [
     "SESSION_STORE",
     "SESSION_PREFIX",
     "SESSION_SECRET",
@@ -31,6 +31,10 @@ const VARIABLES: [&str; 13] = [
     "CLICOLOR_FORCE",
     "COLUMNS",
     "FORCE_COLOR",
+    "REDIS_TLS",
+    "REDIS_USERNAME",
+    "REDIS_PASSWORD",
+    "CI",
 ];
 
 /// The path of the program.

@@ -9,7 +9,8 @@ use cloakroom::{Store as _, core::Loaded};
 
 use crate::{
     stage::{
-        EXPRESS, HOUR, PROGRAM, Ran, handle, id, on, program, put, sign_in, store, with_input,
+        EXPRESS, HOUR, PROGRAM, Ran, VARIABLES, handle, id, on, program, put, sign_in, store,
+        with_input,
     },
     support::Server,
 };
@@ -25,7 +26,7 @@ fn on_terminal(
     let mut command = Command::new("script");
     let line = format!("stty rows 40 cols {columns} -echo; exec {PROGRAM} {arguments}");
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "SESSION_PREFIX"] {
+    for name in VARIABLES {
         command.env_remove(name);
     }
     command
