@@ -27,9 +27,14 @@ async fn log_in_with(visitor: &mut Visitor, name: &str, user_agent: &str) {
     assert_eq!(answer.status, 302);
 }
 
+/// The list on the page.
+fn list(page: &Answer) -> &str {
+    between(&page.body, "<ul", "</ul>")
+}
+
 /// The names of the devices on the page, the marked one with a star.
 fn devices(page: &Answer) -> Vec<String> {
-    let items = page.body.split("<li").skip(1);
+    let items = list(page).split("<li").skip(1);
     let shown = items.map(|item| {
         let item = item.split("</li>").next().unwrap();
         let name = between(item, "\">", "</strong>");
@@ -46,11 +51,8 @@ fn devices(page: &Answer) -> Vec<String> {
 
 /// The handle in the form beside this device.
 fn handle_of(page: &Answer, name: &str) -> String {
-    let item = page
-        .body
-        .split("<li")
-        .find(|item| item.contains(name))
-        .unwrap();
+    let mut items = list(page).split("<li");
+    let item = items.find(|item| item.contains(name)).unwrap();
     between(item, "name=\"session\" value=\"", "\"").to_owned()
 }
 
@@ -114,7 +116,8 @@ async fn r31_all_others_are_ended_and_this_one_gets_a_new_id() {
     log_in_with(&mut two, "hanako", SAFARI).await;
     log_in_with(&mut taro, "taro", SAFARI).await;
     let before = one.cookie.clone();
-    let answer = one.post("/devices/end-others", "").await;
+    let browser = [("user-agent", FIREFOX)];
+    let answer = one.ask("POST", "/devices/end-others", &browser, "").await;
     assert_eq!(
         (answer.status.as_u16(), answer.location()),
         (302, "/devices")
