@@ -101,7 +101,7 @@ impl Claims {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an empty owner and for one of more than [`MAX_OWNER_LEN`] bytes.
+/// [`ErrorKind::Invalid`] for an empty owner and for one of more than [`MAX_OWNER_LEN`] bytes.
 pub fn check_owner(owner: &str) -> Result<(), Error> {
     let length = owner.len();
     if (1..=MAX_OWNER_LEN).contains(&length) {

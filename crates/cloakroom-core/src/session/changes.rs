@@ -206,7 +206,7 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`] for an owner that is empty or longer than [`MAX_OWNER_LEN`] bytes, [`ErrorKind::Gone`]
+    /// [`ErrorKind::Invalid`] for an owner that is empty or longer than [`MAX_OWNER_LEN`](crate::owner_index::MAX_OWNER_LEN) bytes, [`ErrorKind::Gone`]
     /// after the session was ended here, [`ErrorKind::TooLarge`] beyond the limits.
     pub fn sign_in(
         &mut self,
