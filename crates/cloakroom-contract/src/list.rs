@@ -140,6 +140,7 @@ macro_rules! __for_each_case {
                 times_are_strictly_increasing
                 times_are_strictly_increasing_in_parallel
                 times_agree_with_the_order_of_calls
+                a_listing_tells_the_time
                 a_revocation_concerns_its_owner_alone
                 a_revocation_of_everybody_concerns_everybody
                 the_later_revocation_counts

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cloakroom_core::{
     Created, EndReason, Error, Loaded, OwnerIndex, Replaced, Retired, SessionId, Store, Stored,
     Timestamp,
-    owner_index::{Claim, Claimed, Revision, Whose},
+    owner_index::{Claim, Claimed, Claims, Revision, Whose},
     store::{Scan, ScanPage, Sweep},
 };
 
@@ -342,8 +342,12 @@ impl Index {
         ok("claim", self.0.claim(owner, id, keep, limit)).await
     }
 
+    pub(crate) async fn listed(&self, owner: &str) -> Step<Claims> {
+        ok("owned", self.0.owned(owner)).await
+    }
+
     pub(crate) async fn owned(&self, owner: &str) -> Step<Vec<Claim>> {
-        Ok(ok("owned", self.0.owned(owner)).await?.claims)
+        Ok(self.listed(owner).await?.claims)
     }
 
     /// The ids of an owner's claims, in the order of the answer.

@@ -1,10 +1,13 @@
 //! The law of the owner index: which sessions are whose, and from when on they count.
 //!
 //! A session is under its owner by a **claim**: its id, in the owner's index, with the time of the sign-in. Claims are
-//! made before the session is written, so the index is always a superset of the live sessions; whoever reads it asks the
-//! store for each session, and releases the claims of those that are over. Nothing depends on being told that a session
-//! has expired. A **revocation** is a time per owner, and one for everybody: a session whose sign-in is not later than
-//! it has ended, whether the index knows the session or not.
+//! made before the session is written, so the index is a superset of the live sessions; whoever reads it asks the store for
+//! each session, and releases the claims of those that are over. Nothing depends on being told that a session has expired.
+//! Not in it are sessions that a peer without an index made or kept alive beyond their claim, and one whose claim failed
+//! when it was changed, until they are claimed again.
+//!
+//! A **revocation** is a time per owner, and one for everybody: a session whose sign-in is not later than it has ended,
+//! whether the index knows the session or not.
 //!
 //! The law in full, beside that of [`store`](crate::store):
 //!
@@ -14,12 +17,15 @@
 //! 2. The times of claims and revocations are the store's, never the application's, and each is later than all that were
 //!    given in the namespace before it. A claim that is made again keeps its time and its place.
 //! 3. Of several claims at once with a limit, the order of their times decides: together they name every claim that is
-//!    older than the newest `limit`, and none of the newest.
+//!    older than the newest `limit`, and none of the newest. Claims count, whether their sessions live or not. A store may
+//!    cut an answer short: it then names the oldest, a hundred at least, and once these are released a later claim names
+//!    those that are left.
 //! 4. A revocation that was acknowledged is in every later answer of [`OwnerIndex::revoked_at`] for at least
 //!    [`REVOCATION_TTL`], and the [`Revision`] that comes with every later load is another than before it.
 //! 5. Claims, releases and revocations neither make nor change nor end a session, nor its time.
 //! 6. Errors, dropped futures and durability are as for the store: an acknowledged claim survives what an acknowledged
-//!    session survives.
+//!    session survives. One exception: a release of more than a hundred ids that fails or is dropped may have taken some of
+//!    them away. Release them again.
 
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -66,8 +72,9 @@ impl fmt::Debug for Whose<'_> {
 pub struct Claimed {
     /// The time of the claim, by the store's clock: to be written into the session as its sign-in.
     pub at: Timestamp,
-    /// The sessions whose claims are beyond the limit, oldest first; never the claimed one. They are still in the index:
-    /// end them, then release them.
+    /// Claims beyond the limit, oldest first; never the claimed one, and not always all: see rule 3. Some of their sessions
+    /// may be over already, so ask the store before a session is ended for the limit's sake. They are still in the index:
+    /// release them.
     pub over: Vec<SessionId>,
 }
 
@@ -83,7 +90,7 @@ pub struct Claim {
 /// What [`OwnerIndex::owned`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// The store's time at the moment of the answer.
+    /// The store's time when the listing began, and no earlier than the newest claim.
     pub now: Timestamp,
     /// The owner's claims, oldest first.
     pub claims: Vec<Claim>,
@@ -124,7 +131,8 @@ pub trait OwnerIndex: Store {
     async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error>;
 
     /// Puts a session under its owner, before it is written. The claim is kept for at least `keep` from now; a claim made
-    /// again never shortens that. With a `limit`, the answer names the oldest claims beyond it.
+    /// again never shortens that. With a `limit`, the answer names the oldest claims beyond it, or as many of them as the
+    /// store names at once.
     async fn claim(
         &self,
         owner: &str,
@@ -133,10 +141,12 @@ pub trait OwnerIndex: Store {
         limit: Option<NonZeroUsize>,
     ) -> Result<Claimed, Error>;
 
-    /// The claims of an owner. Works where writing does not.
+    /// The claims of an owner. Works where writing does not. A long listing is not of one moment: what is claimed or
+    /// released meanwhile may show or not.
     async fn owned(&self, owner: &str) -> Result<Claims, Error>;
 
-    /// Takes claims away: of sessions that are over. Ids that are not claimed are no error.
+    /// Takes claims away: of sessions that are over. Ids that are not claimed are no error, so a release can be made again;
+    /// of many ids see rule 6.
     async fn release(&self, owner: &str, ids: &[SessionId]) -> Result<(), Error>;
 
     /// Revokes: from now on, sessions whose sign-in is not later than the answer have ended. The sessions themselves stay

@@ -174,7 +174,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 /// Optional: a store that can throw away what has expired. Redis does so by itself.
 #[async_trait]
 pub trait Sweep: Store {
-    /// Deletes at most `limit` expired sessions and tombstones and says how many it deleted. Deletes nothing else.
+    /// Deletes at most `limit` expired sessions and tombstones and says how many of these it deleted. Nothing that is live
+    /// and no tombstone that stands is touched. A store that is an [`OwnerIndex`](crate::OwnerIndex) too may besides forget
+    /// claims and revocations whose time to be kept is over; they are not counted, so an answer below `limit` says nothing
+    /// of them.
     async fn sweep(&self, limit: usize) -> Result<usize, Error>;
 }
 

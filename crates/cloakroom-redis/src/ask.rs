@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cloakroom_core::Error;
+use cloakroom_core::{Error, ErrorKind};
 use redis::Value;
 
 use crate::{fault::Fault, store::RedisStore};
@@ -84,13 +84,21 @@ impl RedisStore {
     /// Sends one command as it stands, on the store's connection and within its deadlines. The store itself does not need
     /// this: it is for tools that look after a server, as `INFO` and `CONFIG GET` do.
     ///
-    /// A command that waits (`BLPOP`), that changes the connection (`SELECT`, `MULTI`, `HELLO`, `SUBSCRIBE`) or whose answer is
-    /// the server's whole memory (`KEYS`) disturbs the sessions, which share the connection.
+    /// The sessions share the connection. A command that waits (`BLPOP`) or whose answer is the server's whole memory (`KEYS`)
+    /// holds them up. One that changes the connection (`SELECT`, `MULTI`, `HELLO`, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY`) must
+    /// not be sent: answers then go to the wrong calls, one visitor's to another.
     ///
     /// # Errors
     ///
-    /// As the calls of the store. A refusal of the server is no error here but [`Reply::Refused`].
+    /// As the calls of the store, and [`ErrorKind::Invalid`] for no words at all. A refusal of the server is no error here
+    /// but [`Reply::Refused`].
     pub async fn ask<T: AsRef<[u8]>>(&self, command: &[T]) -> Result<Reply, Error> {
+        if command.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a command has at least one word; `ask` was given none",
+            ));
+        }
         let mut packed = redis::Cmd::new();
         for part in command {
             packed.arg(part.as_ref());

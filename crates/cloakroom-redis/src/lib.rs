@@ -56,15 +56,14 @@
 //! |---|---|
 //! | `PREFIX` and the id | what the session holds, as JSON text; the key's time to live is the session's |
 //! | `ck:t:{PREFIX` and the id and `}` | the tombstone of a session that was ended, for a quarter of an hour: `destroyed` or `rotated` |
-//!
 //! | `ck:u:{N:PREFIX}` and the owner | the owner's claims, a sorted set: ids by the time of the claim |
-//! | `ck:k:{N:PREFIX}` and the owner | the same ids by the time until which they are kept; the next claim takes away what is past |
+//! | `ck:k:{N:PREFIX}` and the owner | the same ids by the time until which they are kept; each claim takes away up to 32 that are past |
 //! | `ck:e:{N:PREFIX}` and the owner, `ck:a:{N:PREFIX}` | the time of the latest revocation of the owner, and of everybody; for 400 days |
 //! | `ck:r:{N:PREFIX}` | the time of the latest revocation |
 //! | `ck:c:{N:PREFIX}` | the last time that was given to a claim or a revocation, so that the next is later |
 //!
 //! `N` is the number of bytes of the prefix, times are milliseconds since 1970-01-01T00:00:00Z by the server's clock. The last
-//! two have no time to live; every other key has. Where `PREFIX` has braces of its own, `{app}:` for instance, the other
+//! two have no time to live; every other key of the store's own has. Where `PREFIX` has braces of its own, `{app}:` for instance, the other
 //! keys have none besides: a cluster keeps together what belongs together.
 //!
 //! connect-redis does not look for tombstones. A session that it writes back after it was ended is refused here, and

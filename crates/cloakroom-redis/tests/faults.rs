@@ -174,7 +174,7 @@ async fn outage(what: &str, store: &RedisStore, begin: impl FnOnce(), end: impl 
     begin();
     let visitors = Visitors::come(store);
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    visitors.called(8 * 20).await;
+    visitors.called(usize::from(VISITORS) * 20).await;
     let listed = store.scan(None, 10).await;
     assert!(listed.is_err(), "{what}: a listing succeeds");
     let seen = visitors.leave().await;

@@ -1,6 +1,6 @@
 //! The statements of the owner index.
 //!
-//! As those of [`crate::rows`], except that a change may take two: first the time is taken, then it is used. A time that was
+//! As those of [`crate::rows`], except that a change may take several: first the time is taken, then it is used. A time that was
 //! taken and not used is of no importance to anybody, and neither is a revision without its revocation.
 
 use cloakroom_core::{

@@ -83,8 +83,8 @@
 //! | `revision` | the time of the latest revocation, 0 if there was none |
 //! | `everybody` | the time of the latest revocation of everybody, `NULL` if there was none |
 //!
-//! `PRAGMA application_id` is 1668049778, `PRAGMA user_version` is the schema's version, 2 at present. A file of an earlier version is brought up to date when it is
-//! opened; one of a later version is refused.
+//! `PRAGMA application_id` is 1668049778, `PRAGMA user_version` is the schema's version, 2 at present. A file of an earlier version
+//! is brought up to date when it is opened; one of a later version is refused.
 //!
 //! ```sh
 //! # how many sessions live, by application
@@ -93,7 +93,8 @@
 //! # what a session holds
 //! sqlite3 sessions.db "SELECT datetime(expires / 1000, 'unixepoch'), CAST(value AS TEXT) FROM sessions WHERE id = '...'"
 //! # throw away what an application that is gone has left: each sweeps its own prefix alone
-//! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'old:'"
+//! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'old:'; DELETE FROM claims WHERE prefix = 'old:';
+//!   DELETE FROM revocations WHERE prefix = 'old:'; DELETE FROM prefixes WHERE prefix = 'old:'"
 //! # sign somebody out
 //! sqlite3 sessions.db "DELETE FROM sessions WHERE prefix = 'sess:' AND id = '...'"
 //! # which sessions of an owner live

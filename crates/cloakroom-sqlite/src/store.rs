@@ -220,9 +220,9 @@ impl Store for SqliteStore {
     }
 }
 
-/// Deletes in turns of a thousand rows at most, so that a large sweep stops nobody. At most as many of the owner index's rows
-/// as `limit` says are looked at besides: a claim whose time is over is deleted if its session is over too. They are not
-/// counted in the answer.
+/// Deletes in turns of a thousand rows at most, so that a large sweep stops nobody. Of the owner index, up to three times as
+/// many rows as `limit` says are changed besides: a claim whose time is over is deleted if its session is over too, and kept
+/// for as long as its session otherwise. They are not counted in the answer.
 #[async_trait]
 impl Sweep for SqliteStore {
     async fn sweep(&self, limit: usize) -> Result<usize, Error> {

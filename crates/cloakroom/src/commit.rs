@@ -1,17 +1,16 @@
 //! Carries a plan out: compare-and-set, merge and again where another request was first.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    sync::Arc,
-    time::Duration,
-};
+mod turns;
+
+use std::{sync::Arc, time::Duration};
 
 use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, merge,
     plan::{CookieOp, Plan, StoreOp, Write, plan},
     session::{Origin, View},
 };
-use tokio::sync::{Mutex, MutexGuard};
+
+pub(crate) use turns::Turns;
 
 use crate::{
     config::Config,
@@ -25,48 +24,6 @@ use crate::{
 
 /// How many conflicts a commit survives that has its turn: they come from other processes.
 const TRIES: u32 = 5;
-
-/// Turns for the commits that have met a conflict: of all those of one session in this process, one at a time goes on, and
-/// a commit that comes to a session while somebody has the turn gets in line. Without it, of N commits that fail together
-/// N - 1 would fail again, and again.
-pub(crate) struct Turns {
-    stripes: Box<[Mutex<()>]>,
-    hasher: RandomState,
-}
-
-impl Turns {
-    pub(crate) fn new() -> Self {
-        Self {
-            stripes: (0..256).map(|_| Mutex::new(())).collect(),
-            hasher: RandomState::new(),
-        }
-    }
-
-    async fn of(&self, id: &SessionId, longest: Duration) -> Turn<'_> {
-        let turn = tokio::time::timeout(longest, self.stripe(id).lock()).await;
-        Turn { _held: turn.ok() }
-    }
-
-    /// The turn, if somebody else has it; `None` if nobody needs one.
-    async fn if_taken(&self, id: &SessionId, longest: Duration) -> Option<Turn<'_>> {
-        match self.stripe(id).try_lock() {
-            Ok(_) => None,
-            Err(_) => Some(self.of(id, longest).await),
-        }
-    }
-
-    fn stripe(&self, id: &SessionId) -> &Mutex<()> {
-        let hash = self.hasher.hash_one(id);
-        let index = usize::try_from(hash % self.stripes.len() as u64).unwrap_or(0);
-        &self.stripes[index]
-    }
-}
-
-/// A turn. Whoever has waited too long for it goes on without: the line may be long and the store slow, and the visitor is
-/// to have an answer.
-struct Turn<'a> {
-    _held: Option<MutexGuard<'a, ()>>,
-}
 
 /// How a commit went.
 #[derive(Debug)]

@@ -343,6 +343,10 @@ rogues! {
     OwnedByIds => ["owners::claims_are_listed_oldest_first"];
     /// The listing has a first page and no second.
     OwnedIsAPage => ["owners::thousands_of_claims_are_listed_and_released"];
+    /// The listing has the time of a clock that is a day ahead.
+    OwnedByAnotherClock => ["owners::a_listing_tells_the_time"];
+    /// The listing has the time of the store's start.
+    OwnedWithoutTime => ["owners::a_listing_tells_the_time"];
     /// Each handle remembers its first listing.
     OwnedIsCached => ["owners::a_change_is_seen_from_every_handle"];
     /// The listing throws away what is over on its way.

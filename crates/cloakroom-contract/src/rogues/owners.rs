@@ -226,6 +226,11 @@ impl OwnerIndex for RogueStore {
                 Rogue::OwnedIsAPage => claims.truncate(1000),
                 _ => {}
             }
+            let now = match rogue {
+                Rogue::OwnedByAnotherClock => now.saturating_add(HOUR * 24),
+                Rogue::OwnedWithoutTime => Timestamp::UNIX_EPOCH,
+                _ => now.max(index.last.unwrap_or(now)),
+            };
             Claims { now, claims }
         });
         let answer = answer.await;

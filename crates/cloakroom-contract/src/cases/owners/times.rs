@@ -6,9 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
-use cloakroom_core::Timestamp;
+use cloakroom_core::{Timestamp, owner_index::CLAIM_GRACE};
 use futures_util::FutureExt as _;
 
 use crate::{
@@ -168,6 +169,27 @@ pub(crate) async fn a_sign_in_beside_a_revocation_is_before_or_after(
         );
         let known = index.revoked_at(&owner).await?;
         ensure_eq!(known, Some(revoked), "the revocation, round {round}");
+    }
+    Ok(())
+}
+
+/// The time that comes with a listing is the store's: by it, whoever reads tells a session that is about to be written from
+/// one that is over.
+pub(crate) async fn a_listing_tells_the_time(factory: &dyn StoreFactory) -> Step {
+    let stage = open_with(factory, &[Capability::OwnerIndex]).await?;
+    let index = stage.index()?;
+    index.claim("anna", &fresh_id()).await?;
+    index.claim("anna", &fresh_id()).await?;
+    let listed = index.listed("anna").await?;
+    for claim in &listed.claims {
+        ensure!(claim.at <= listed.now, "a claim of the future is listed");
+        ensure!(!listed.is_settled(claim), "a new claim counts as settled");
+    }
+    if stage.is_virtual() {
+        stage.pass(CLAIM_GRACE + Duration::from_secs(1)).await;
+        let listed = index.listed("anna").await?;
+        let settled = listed.claims.iter().all(|claim| listed.is_settled(claim));
+        ensure!(settled, "claims do not settle with the store's time");
     }
     Ok(())
 }
