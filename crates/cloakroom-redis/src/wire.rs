@@ -32,7 +32,6 @@ impl Drop for Driver {
 /// The client alone does not see to that. It hands requests to its driver through a channel, and what is put in while the
 /// driver ends may be neither sent nor dropped: the channel keeps it as long as anybody could still send, and the call that
 /// waits for it is one that could. So the end of the driver is watched here.
-#[derive(Clone)]
 pub(crate) struct Wire {
     conn: MultiplexedConnection,
     /// Whoever runs the driver holds the receiver.

@@ -18,7 +18,7 @@ use crate::{
 const OWNERS: [&str; 3] = ["anna", "berta", "anna:berta"];
 const IDS: usize = 5;
 
-/// A step as small numbers, so that it shrinks towards the simplest call: kind, owner, id, limit.
+/// A step as small numbers: kind, owner, id, limit.
 type Draw = (u8, u8, u8, u8);
 
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub(crate) async fn random_sequences_agree_with_the_model(factory: &dyn StoreFac
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let draws = proptest::collection::vec((0..12_u8, 0..3_u8, 0..IDS as u8, 0..5_u8), 1..60);
-    for _ in 0..number("CLOAKROOM_CONTRACT_SEQUENCES", 100).min(100) {
+    for _ in 0..number("CLOAKROOM_CONTRACT_SEQUENCES", 100) {
         let tree = draws
             .new_tree(&mut runner)
             .map_err(|reason| Stop::failed(format_args!("nothing to try: {reason}")))?;
