@@ -3,6 +3,8 @@
 //! `cargo bench -p cloakroom-bench` runs them all; `benches/pure.rs` needs no runtime, `benches/layer.rs` measures a whole
 //! request on the memory store, `benches/sqlite.rs` the embedded store. Compare figures of one machine and one run only.
 
+pub mod guarded;
+
 use bytes::Bytes;
 use cloakroom::{Error, Secrets, SessionId, core::id::ID_BYTES};
 
