@@ -5,7 +5,8 @@
 //! changed it and the [`Resolver`] decides, by default for ours. Values are compared byte for byte.
 //!
 //! `cookie.expires` becomes the later date, the rest of `cookie` and `__ck` stays T's but for what this request changed
-//! (the lifetime). If another owner or another sign-in stands in T than in B, nothing of ours belongs there: an error.
+//! (the lifetime). If another owner or another sign-in stands in T than in B, nothing of ours belongs there: an error. It
+//! is none where T only says of B's data whose they are, as this request had found itself.
 
 use std::{fmt, sync::Arc};
 
@@ -85,7 +86,12 @@ pub fn rebase(
             "another writer has put something into the session that is no session; this change was not saved",
         )
     })?;
-    if record.identity() != view.base().identity() {
+    let theirs_is = record.identity();
+    // Of two requests to a session of a peer, each finds by the data whose it is, and one is the first to write it down.
+    let was_found = view
+        .found()
+        .is_some_and(|found| found.owner == theirs_is.owner);
+    if theirs_is != view.base().identity() && !was_found {
         return Err(Error::new(
             ErrorKind::Conflict,
             "somebody else has signed in to this session meanwhile; this change was not saved",
@@ -123,9 +129,11 @@ fn merge(
     if view.ends_change.is_some() {
         merged.set_ends(view.ends_change);
     }
-    if let Some(identity) = view.sign_in_stamp() {
-        merged.set_identity(identity);
-        merged.set_ends(view.record.ends());
+    if let Some(sign_in) = view.own_sign_in() {
+        merged.set_identity(&sign_in.identity);
+        if sign_in.is_grant {
+            merged.set_ends(view.record.ends());
+        }
     }
     // The later date; the plan writes a fresh one whenever the session is renewed with this commit.
     let later = view.record.expires().max(their_expires);

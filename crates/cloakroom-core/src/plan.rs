@@ -75,26 +75,12 @@ impl StoreOp {
             }
         }
     }
-}
 
-impl StoreOp {
     /// The value that the operation writes.
     pub fn write_mut(&mut self) -> Option<&mut Write> {
         match self {
             Self::Create(write) | Self::Replace(write) | Self::Rotate { write, .. } => Some(write),
             Self::None | Self::Renew { .. } | Self::End { .. } => None,
-        }
-    }
-}
-
-impl Write {
-    /// The same without a claim, which could not be made: the record is not to say that it was.
-    pub fn forget_claim(&mut self) {
-        if self.claim.take().is_some() {
-            let mut usage = self.record.usage();
-            usage.kept = None;
-            self.record.set_usage(&usage);
-            self.value = self.record.to_bytes();
         }
     }
 }
@@ -114,6 +100,28 @@ pub struct Write {
     pub claim: Option<ClaimOp>,
 }
 
+impl Write {
+    /// The same without a claim, which could not be made: the record is not to say that it was.
+    pub fn forget_claim(&mut self) {
+        if self.claim.take().is_some() {
+            let mut usage = self.record.usage();
+            usage.kept = None;
+            self.record.set_usage(&usage);
+            self.value = self.record.to_bytes();
+        }
+    }
+}
+
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("id", &self.id)
+            .field("bytes", &self.value.len())
+            .field("ttl", &self.ttl)
+            .finish()
+    }
+}
+
 /// What to ask of the owner index for a write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClaimOp {
@@ -131,16 +139,6 @@ impl fmt::Debug for ClaimOp {
             .field("keep", &self.keep)
             .field("first", &self.first)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Write {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Write")
-            .field("id", &self.id)
-            .field("bytes", &self.value.len())
-            .field("ttl", &self.ttl)
-            .finish()
     }
 }
 

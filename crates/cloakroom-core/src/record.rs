@@ -98,8 +98,24 @@ pub enum OwnLifetime {
 pub struct Identity {
     /// The owner, as given to `sign_in`.
     pub owner: Option<String>,
-    /// When they signed in: the time of the store, where there is an owner index, and else the application's.
+    /// When they signed in: the time of the store, where there is an owner index, and else the application's. By this time
+    /// revocations count.
     pub signed_in: Option<Timestamp>,
+    /// When they last said who they are. Another time than `signed_in` only where they have ended their other sessions
+    /// since: that gives the session a new sign-in, and nobody has authenticated for it.
+    pub authenticated: Option<Timestamp>,
+}
+
+impl Identity {
+    /// `owner`, who said at `at` who they are; `None` where the time is not known.
+    #[must_use]
+    pub fn new(owner: impl Into<String>, at: Option<Timestamp>) -> Self {
+        Self {
+            owner: Some(owner.into()),
+            signed_in: at,
+            authenticated: at,
+        }
+    }
 }
 
 impl fmt::Debug for Identity {
@@ -107,6 +123,7 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity")
             .field("has_owner", &self.owner.is_some())
             .field("signed_in", &self.signed_in)
+            .field("authenticated", &self.authenticated)
             .finish()
     }
 }
@@ -298,22 +315,23 @@ impl Record {
         });
     }
 
-    /// Who is signed in.
+    /// Who is signed in. Where `authenticated` stands there and is no time of ours, when they authenticated is not known.
     #[must_use]
     pub fn identity(&self) -> Identity {
         let Some(meta) = self.meta() else {
             return Identity::default();
         };
+        let time = |raw: &Raw| raw.read().ok().map(Timestamp::from_millis);
+        let signed_in = meta.get("signedIn").and_then(time);
         Identity {
             owner: meta.get("owner").and_then(|raw| raw.read().ok()),
-            signed_in: meta
-                .get("signedIn")
-                .and_then(|raw| raw.read().ok())
-                .map(Timestamp::from_millis),
+            signed_in,
+            authenticated: meta.get("authenticated").map_or(signed_in, time),
         }
     }
 
-    /// Stamps who is signed in and since when.
+    /// Stamps who is signed in and since when. `authenticated` is written only where it is another time than the sign-in,
+    /// and then also where it is none.
     pub fn set_identity(&mut self, identity: &Identity) {
         self.change_meta(|meta| {
             match &identity.owner {
@@ -323,6 +341,11 @@ impl Record {
             match identity.signed_in {
                 Some(at) => meta.set("signedIn", raw(&at.as_millis())),
                 None => drop(meta.remove("signedIn")),
+            }
+            match identity.authenticated {
+                at if at == identity.signed_in => drop(meta.remove("authenticated")),
+                Some(at) => meta.set("authenticated", raw(&at.as_millis())),
+                None => meta.set("authenticated", Raw::null()),
             }
         });
     }

@@ -17,9 +17,6 @@ use crate::{
 /// The longest user agent that is remembered, in bytes.
 pub const MAX_USER_AGENT_LEN: usize = 256;
 
-/// The longest address as text: an IPv6 address with a zone is not written, so 45 characters would do.
-const MAX_ADDRESS_LEN: usize = 64;
-
 /// What a request says of the device that it came from. Personal data: see the option `device_facts` of the layer.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Client {
@@ -109,17 +106,15 @@ impl Record {
         let Some(meta) = self.meta() else {
             return Usage::default();
         };
-        let text = |name: &str, longest| {
-            let text: String = meta.get(name)?.read().ok()?;
-            plain(&text, longest)
-        };
+        let text = |name: &str| meta.get(name)?.read::<String>().ok();
+        let address = text("address").and_then(|text| text.parse::<IpAddr>().ok());
         Usage {
             created: moment(&meta, "created"),
             seen: moment(&meta, "seen"),
             kept: moment(&meta, "kept"),
             client: Client {
-                user_agent: text("agent", MAX_USER_AGENT_LEN),
-                address: text("address", MAX_ADDRESS_LEN),
+                user_agent: text("agent").and_then(|text| plain(&text, MAX_USER_AGENT_LEN)),
+                address: address.map(|address| address.to_string()),
             },
         }
     }

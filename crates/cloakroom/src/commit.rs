@@ -1,26 +1,30 @@
-//! Carries a plan out: compare-and-set, merge and again where another request was first.
+//! When and how often a request's changes are tried: merged and tried again where another request was first. And what is
+//! at stake if all fails.
 
+mod step;
 mod turns;
 
 use std::{sync::Arc, time::Duration};
 
 use cloakroom_core::{
-    Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, merge,
+    Error, ErrorKind, SessionId, merge,
     plan::{CookieOp, Plan, StoreOp, Write, plan},
     session::{Origin, View},
 };
 
+use step::{Step, step};
 pub(crate) use turns::Turns;
 
 use crate::{
     config::Config,
-    load::{self, timed},
-    observe,
-    owners::{
-        claims::{Before, Claims},
-        end::{Ended, end_if},
-    },
+    load, observe,
+    owners::claims::{Before, Claims},
 };
+
+/// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
+/// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
+/// the network as well.
+pub(crate) const RECHECK_AFTER: Duration = Duration::from_millis(20);
 
 /// How many conflicts a commit survives that has its turn: they come from other processes.
 const TRIES: u32 = 5;
@@ -75,11 +79,6 @@ impl Outcome {
     }
 }
 
-/// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
-/// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
-/// the network as well.
-pub(crate) const RECHECK_AFTER: Duration = Duration::from_millis(20);
-
 /// What is known of the request beside its view.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
@@ -124,7 +123,7 @@ pub(crate) async fn commit(
         let planned = match claims.before(config, view, planned).await {
             Ok(Before::Go(planned)) => planned,
             Ok(Before::Gone) => {
-                claims.ended(config);
+                claims.ended(config, view);
                 end_revoked(config, view);
                 return Ok(Outcome::gone());
             }
@@ -138,8 +137,11 @@ pub(crate) async fn commit(
                 settle(config, view, claims, &outcome.fate).await;
                 return Ok(outcome);
             }
-            // The id was taken, which no honest store says twice of fresh random ids.
-            Ok(Step::Again) => conflicts += 1,
+            // Which no honest store says twice of fresh random ids.
+            Ok(Step::Taken(id)) => {
+                claims.taken(&id);
+                conflicts += 1;
+            }
             Ok(Step::Conflict(theirs)) => {
                 observe::conflict();
                 if let Err(error) = merge::rebase(view, theirs, &config.policy, &config.resolver) {
@@ -179,8 +181,8 @@ pub(crate) async fn commit(
 /// Tells the owner index what became of the session.
 async fn settle(config: &Config, view: &View, claims: Claims, fate: &Fate) {
     match fate {
-        Fate::Written(write) => claims.written(config, write, view.signs_in()).await,
-        Fate::Ended | Fate::Gone => claims.ended(config),
+        Fate::Written(write) => claims.written(config, view, write).await,
+        Fate::Ended | Fate::Gone => claims.ended(config, view),
         Fate::Unchanged | Fate::Withheld => {}
     }
 }
@@ -228,236 +230,6 @@ impl Stake {
             Self::Upkeep
         }
     }
-}
-
-enum Step {
-    Done(Outcome),
-    Conflict(cloakroom_core::Stored),
-    Again,
-}
-
-async fn step(
-    config: &Arc<Config>,
-    view: &mut View,
-    planned: Plan,
-    age: Duration,
-) -> Result<Step, Error> {
-    let cookie = planned.cookie;
-    let recheck = age >= RECHECK_AFTER && matches!(cookie, CookieOp::Set { .. });
-    match planned.store {
-        StoreOp::None if recheck && !view.is_new() => {
-            let found = timed(config, "load", config.store.load(view.id())).await;
-            let live = matches!(found, Ok(Loaded::Live(_)));
-            Ok(Step::Done(Outcome::still(live, cookie)))
-        }
-        StoreOp::None => Ok(Step::Done(Outcome::unchanged(cookie))),
-        StoreOp::Renew { id, ttl } if recheck => {
-            let live = renew(config, &id, ttl).await;
-            Ok(Step::Done(Outcome::still(live, cookie)))
-        }
-        StoreOp::Renew { id, ttl } => {
-            renew_beside(config, id, ttl);
-            Ok(Step::Done(Outcome::unchanged(cookie)))
-        }
-        StoreOp::End { id } => end(config, &id, cookie).await,
-        StoreOp::Create(write) => create(config, view, write, cookie).await,
-        StoreOp::Replace(write) => replace(config, view, write, cookie).await,
-        StoreOp::Rotate { write, old, grant } => {
-            rotate(config, view, write, &old, grant, cookie).await
-        }
-    }
-}
-
-/// Ends the session, and says so only if it is true: one that was rotated meanwhile lives on under an id that only its
-/// browser knows by now. The browser has it with the next request.
-async fn end(config: &Config, id: &SessionId, cookie: CookieOp) -> Result<Step, Error> {
-    let ended = end_if(&*config.store, config.deadline, id, |_| true).await;
-    observe::commit(
-        "end",
-        match &ended {
-            Ok(Ended::Rotated) => "gone",
-            Ok(_) => "done",
-            Err(_) => "error",
-        },
-    );
-    if ended? != Ended::Rotated {
-        return Ok(Step::Done(Outcome {
-            cookie,
-            fate: Fate::Ended,
-        }));
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        "another request has given the session a new id meanwhile; that one was not ended. Sign out again",
-    ))
-}
-
-async fn create(
-    config: &Config,
-    view: &mut View,
-    write: Write,
-    cookie: CookieOp,
-) -> Result<Step, Error> {
-    let created = make(config, &write).await;
-    match &created {
-        Ok(Created::Created) => observe::commit("create", "done"),
-        Ok(Created::Taken) => {}
-        Err(_) => observe::commit("create", "error"),
-    }
-    match created? {
-        Created::Created => Ok(Step::Done(Outcome::written(cookie, write))),
-        Created::Taken => {
-            view.redraw(config.fresh_id()?);
-            Ok(Step::Again)
-        }
-    }
-}
-
-/// Creates; after an unknown outcome, looks whether it happened.
-async fn make(config: &Config, write: &Write) -> Result<Created, Error> {
-    let (id, value) = (&write.id, &write.value);
-    let call = config.store.create(id, value.clone(), write.ttl);
-    match timed(config, "create", call).await {
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            match timed(config, "load", config.store.load(id)).await {
-                Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Created::Created),
-                _ => Err(error),
-            }
-        }
-        answer => answer,
-    }
-}
-
-async fn replace(
-    config: &Config,
-    view: &View,
-    write: Write,
-    cookie: CookieOp,
-) -> Result<Step, Error> {
-    let Origin::Existing(existing) = view.origin() else {
-        return Ok(Step::Done(Outcome::gone()));
-    };
-    let (id, value) = (&write.id, &write.value);
-    let call = config
-        .store
-        .replace(id, &existing.base, value.clone(), write.ttl);
-    let answer = match timed(config, "replace", call).await {
-        // The outcome is unknown where the connection broke after the command was sent: our own bytes mean success.
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            match timed(config, "load", config.store.load(id)).await {
-                Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Replaced::Replaced),
-                _ => Err(error),
-            }
-        }
-        answer => answer,
-    };
-    match answer {
-        Ok(Replaced::Replaced) => {
-            observe::commit("replace", "done");
-            Ok(Step::Done(Outcome::written(cookie, write)))
-        }
-        Ok(Replaced::Changed(theirs)) => Ok(Step::Conflict(theirs)),
-        Ok(Replaced::Gone) => {
-            observe::commit("replace", "gone");
-            Ok(Step::Done(Outcome::gone()))
-        }
-        Err(error) => {
-            observe::commit("replace", "error");
-            Err(error)
-        }
-    }
-}
-
-/// Creates the new session, then retires the old one. Nobody knows the new id before the response, so whatever fails in
-/// between leaves the visitor with the old session and, at worst, a leftover that nobody can guess and that expires.
-async fn rotate(
-    config: &Config,
-    view: &mut View,
-    write: Write,
-    old: &SessionId,
-    grant: bool,
-    cookie: CookieOp,
-) -> Result<Step, Error> {
-    let Origin::Existing(existing) = view.origin() else {
-        return Ok(Step::Done(Outcome::gone()));
-    };
-    let base = existing.base.clone();
-    match make(config, &write).await {
-        Ok(Created::Created) => {}
-        Ok(Created::Taken) => {
-            view.redraw(config.fresh_id()?);
-            return Ok(Step::Again);
-        }
-        Err(error) => {
-            observe::commit("rotate", "error");
-            return Err(error);
-        }
-    }
-    let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
-        // If it happened after all, the new session is the only one that the visitor has: late answers count here too.
-        Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
-            match timed(config, "load", config.store.load(old)).await {
-                Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
-                _ => Err(error),
-            }
-        }
-        answer => answer,
-    };
-    match answer {
-        Ok(Retired::Retired) => {}
-        // A fresh grant does not depend on the old session. A Node peer ends sessions without a tombstone, and another
-        // may write this one back: under the id from before the sign-in, nothing is to live again.
-        Ok(Retired::Gone) if grant => {
-            let _ = timed(config, "end", config.store.end(old, EndReason::Rotated)).await;
-        }
-        Ok(Retired::Gone) => {
-            discard(config, &write.id).await;
-            observe::commit("rotate", "gone");
-            return Ok(Step::Done(Outcome::gone()));
-        }
-        Ok(Retired::Changed(theirs)) => {
-            discard(config, &write.id).await;
-            view.redraw(config.fresh_id()?);
-            return Ok(Step::Conflict(theirs));
-        }
-        Err(error) => {
-            discard(config, &write.id).await;
-            observe::commit("rotate", "error");
-            return Err(error);
-        }
-    }
-    observe::commit("rotate", "done");
-    Ok(Step::Done(Outcome::written(cookie, write)))
-}
-
-/// Takes back a session whose id nobody has seen. If that fails, it expires by itself.
-async fn discard(config: &Config, id: &SessionId) {
-    let _ = timed(config, "end", config.store.end(id, EndReason::Destroyed)).await;
-}
-
-/// Renews, and says whether the session is known to live. A failure is counted and logged and nobody's trouble: where the
-/// store can be read and not written, reading works.
-async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
-    let renewed = timed(config, "renew", config.store.renew(id, ttl)).await;
-    observe::renewal(match renewed {
-        Ok(true) => "done",
-        Ok(false) => "gone",
-        Err(_) => "error",
-    });
-    matches!(renewed, Ok(true))
-}
-
-/// Renews beside the response: nobody waits for it.
-fn renew_beside(config: &Arc<Config>, id: SessionId, ttl: Duration) {
-    let Ok(permit) = Arc::clone(&config.renewals).try_acquire_owned() else {
-        observe::renewal("dropped");
-        return;
-    };
-    let config = Arc::clone(config);
-    tokio::spawn(async move {
-        renew(&config, &id, ttl).await;
-        drop(permit);
-    });
 }
 
 /// Takes out of a plan what makes no sense when no cookie can reach the browser: a session that nobody could come back

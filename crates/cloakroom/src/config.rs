@@ -19,7 +19,8 @@ use crate::{
 /// Draws the random bytes of a new id.
 pub(crate) type IdSource = Arc<dyn Fn() -> Result<[u8; ID_BYTES], Error> + Send + Sync>;
 
-/// How many renewals may be under way at once; more than that are dropped, and counted.
+/// How much that nobody waits for may be under way at once: renewals, and claims, releases and ends for the owner index. What
+/// is more is left out. A renewal that is left out is counted; the index is verified by whoever reads it.
 pub(crate) const RENEWALS_AT_ONCE: usize = 1024;
 
 /// What a layer with an owner index has beside the others.

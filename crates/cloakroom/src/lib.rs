@@ -49,6 +49,7 @@
 //! - [`proxy`]: whose forwarded headers are believed.
 //! - [`observe`]: the metrics and spans.
 
+mod beside;
 mod clock;
 mod commit;
 mod config;

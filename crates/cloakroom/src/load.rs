@@ -1,4 +1,5 @@
-//! From what the request presented to a view of its session: at most one call to the store.
+//! From what the request presented to a view of its session: at most one call to the store, and with an owner index a second
+//! one for the owner's revocation, once for each owner, process and revocation of anybody.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -15,9 +16,13 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
+    beside::beside,
     config::{Config, Owned},
     observe,
-    owners::{claims::beside, end::end_if, source::Belonging},
+    owners::{
+        end::end_if,
+        source::{Belonging, put_back_owner},
+    },
 };
 
 pub(crate) async fn view(
@@ -57,7 +62,6 @@ pub(crate) enum Found {
 }
 
 pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error> {
-    let mut revision = Revision::default();
     let answer = match &config.owned {
         None => {
             let loaded = timed(config, "load", config.store.load(id)).await;
@@ -68,13 +72,9 @@ pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error
             timed(config, "load", loaded).await
         }
     };
-    let answer = answer.map(|(loaded, seen)| {
-        revision = seen;
-        loaded
-    });
-    let stored = match answer {
-        Ok(Loaded::Live(stored)) => stored,
-        Ok(Loaded::Ended(reason)) => {
+    let (stored, revision) = match answer {
+        Ok((Loaded::Live(stored), revision)) => (stored, revision),
+        Ok((Loaded::Ended(reason), _)) => {
             observe::load("ended");
             return Ok(Found::None(NewReason::Ended(reason)));
         }
@@ -154,7 +154,7 @@ pub(crate) fn end_beside(config: &Config, owned: &Arc<Owned>, id: &SessionId, va
             under.extend(belonging.identity.owner);
             under.dedup();
             for owner in under {
-                owners.release_beside(&owner, vec![id.clone()]).await;
+                owners.release(&owner, vec![id.clone()]).await;
             }
         }
     });
@@ -165,18 +165,27 @@ pub(crate) fn adopt(config: &Config, view: &mut View) {
     let Some(owned) = &config.owned else {
         return;
     };
-    let belonging = Belonging::of(view.base(), owned.owners.from.as_ref());
-    if !belonging.differs || view.signs_in() || view.is_blank() {
+    let Belonging { identity, differs } = Belonging::of(view.base(), owned.owners.from.as_ref());
+    if !differs || !view.adopt(&identity) {
         return;
     }
-    observe::adoption(
-        match (view.base().identity().owner, &belonging.identity.owner) {
-            (None, _) => "adopted",
-            (Some(_), Some(_)) => "moved",
-            (Some(_), None) => "released",
-        },
-    );
-    view.adopt(&belonging.identity);
+    observe::adoption(match (view.base().identity().owner, identity.owner) {
+        (None, _) => "adopted",
+        (Some(_), Some(_)) => "moved",
+        (Some(_), None) => "released",
+    });
+}
+
+/// Takes a sign-in back that the owner's limit has refused, and with it what would tell of the owner at the next request.
+pub(crate) fn withdraw_sign_in(config: &Config, view: &mut View) {
+    view.withdraw_sign_in();
+    if let Some(from) = config
+        .owned
+        .as_ref()
+        .and_then(|owned| owned.owners.from.as_ref())
+    {
+        put_back_owner(from, view);
+    }
 }
 
 pub(crate) fn fresh(config: &Config, reason: NewReason, secure: bool) -> Result<View, Error> {

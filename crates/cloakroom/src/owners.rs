@@ -10,9 +10,11 @@
 //!
 //! A revocation is a time. A session that was signed in to before it, or at it, has ended, whether it was listed and ended
 //! in the store or not: a layer with an index looks at each load. It holds against sign-ins and rotations that are under
-//! way, against sessions that the index does not know, and against those that come back with a restored backup.
+//! way, and against sessions that the index does not know. It is as lasting as the store: it holds against a session that is
+//! put back beside it, and a store that is restored as a whole has forgotten the revocations since the backup. Call
+//! [`Owners::revoke_everybody`] after that.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
     Error, OwnerIndex, SessionHandle, SessionId, Timestamp,
@@ -23,6 +25,7 @@ use cloakroom_core::{
 pub(crate) mod cache;
 pub(crate) mod claims;
 pub(crate) mod end;
+mod evict;
 pub(crate) mod limit;
 pub(crate) mod source;
 mod survey;
@@ -45,12 +48,13 @@ pub struct Owners {
 }
 
 /// A live session of an owner. It knows no id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OwnedSession {
     /// What names the session.
     pub handle: SessionHandle,
-    /// When the owner signed in; `None` for a session that does not say.
+    /// When the owner signed in, or ended the others from this session, whichever was later; `None` for a session that does
+    /// not say.
     pub signed_in: Option<Timestamp>,
     /// Since when the session is known: the owner's first sign-in to it.
     pub created: Option<Timestamp>,
@@ -59,12 +63,27 @@ pub struct OwnedSession {
     /// The browser's `User-Agent` when the session was last written, without control characters. The browser says what it
     /// likes: to be escaped like anything that a visitor enters.
     pub user_agent: Option<String>,
-    /// The address from which the session was last written, as text.
+    /// The address from which the session was last written, as text: an IP address, and nothing else.
     pub address: Option<String>,
     /// How long the session lives without further use; `None` if it is kept without an end.
     pub expires_in: Option<Duration>,
     /// Whether it is the session of the request that asks. Always `false` where no request asks.
     pub current: bool,
+}
+
+impl fmt::Debug for OwnedSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedSession")
+            .field("handle", &self.handle)
+            .field("signed_in", &self.signed_in)
+            .field("created", &self.created)
+            .field("last_seen", &self.last_seen)
+            .field("has_user_agent", &self.user_agent.is_some())
+            .field("has_address", &self.address.is_some())
+            .field("expires_in", &self.expires_in)
+            .field("current", &self.current)
+            .finish()
+    }
 }
 
 impl Owners {
@@ -103,7 +122,7 @@ impl Owners {
         check_owner(owner)?;
         let survey = self.survey(owner).await?;
         let now = survey.now;
-        self.release_beside(owner, survey.over).await;
+        self.release(owner, survey.over).await;
         let live = survey.claims.into_iter().filter_map(|(claim, found)| {
             let Surveyed::Live(live) = found else {
                 return None;
@@ -141,10 +160,15 @@ impl Owners {
         let Some(claim) = claim else {
             return Ok(false);
         };
-        let ended = self.end_claimed(owner, claim, None).await?;
-        observe::revocation("session");
-        tracing::info!(session = %claim.id.fingerprint(), live = ended > 0, "a session was revoked");
-        Ok(ended > 0)
+        let Some(live) = self.end_claimed(owner, claim, None).await? else {
+            return Ok(false);
+        };
+        self.release(owner, vec![claim.id.clone()]).await;
+        if live > 0 {
+            observe::revocation("session");
+            tracing::info!(session = %claim.id.fingerprint(), "a session was revoked");
+        }
+        Ok(live > 0)
     }
 
     /// Ends all sessions of the owner, known to the index or not, and also those whose sign-in is under way. Answers how
@@ -183,7 +207,7 @@ impl Owners {
     }
 
     /// Takes claims away. Whoever fails to is none the worse: who reads the index verifies.
-    pub(crate) async fn release_beside(&self, owner: &str, ids: Vec<SessionId>) {
+    pub(crate) async fn release(&self, owner: &str, ids: Vec<SessionId>) {
         if !ids.is_empty() {
             let release = self.index.release(owner, &ids);
             let _ = within(self.deadline, "release", release).await;

@@ -47,9 +47,9 @@ async fn index(session: Session) -> Result<Html<String>, SessionError> {
 }
 
 fn item(session: &OwnedSession) -> String {
-    // The browser says of itself what it likes.
+    // The browser says of itself what it likes; and nothing that comes from the store goes into a page as it is.
     let agent = escape(session.user_agent.as_deref().unwrap_or("a browser"));
-    let address = session.address.as_deref().unwrap_or("somewhere");
+    let address = escape(session.address.as_deref().unwrap_or("somewhere"));
     let this = if session.current { ", this one" } else { "" };
     format!(
         "<li>{agent} at {address}{this} <form method=post action=/end/{}><button>End</button></form></li>",
@@ -61,6 +61,8 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 async fn end(session: Session, Path(handle): Path<String>) -> Result<Response, SessionError> {

@@ -8,12 +8,8 @@ use super::{Ending, Operation, Origin, UpdateFn, View};
 use crate::{
     Error, ErrorKind, Timestamp,
     json::Raw,
-    owner_index::check_owner,
     policy::{Lifetime, Policy},
-    record::{
-        Identity, OwnLifetime, Record, StoredAttributes, check_name, check_size, check_value,
-    },
-    usage::Usage,
+    record::{OwnLifetime, Record, StoredAttributes, check_name, check_size, check_value},
 };
 
 impl View {
@@ -106,7 +102,7 @@ impl View {
         Ok(())
     }
 
-    fn check_open(&self) -> Result<(), Error> {
+    pub(super) fn check_open(&self) -> Result<(), Error> {
         match self.ending {
             None => Ok(()),
             Some(_) => Err(Error::new(
@@ -196,76 +192,11 @@ impl View {
         self.lifetime_change = None;
         self.ends_change = None;
         self.sign_in = None;
+        // What was found stays: it says whose the old session is, which another request may write down meanwhile.
         self.adopted = false;
         self.rotated = true;
         self.blank = true;
         Ok(())
-    }
-
-    /// Signs `owner` in: a new id, the owner and the time stamped, the absolute lifetime begun anew.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`] for an owner that is empty or longer than [`MAX_OWNER_LEN`](crate::owner_index::MAX_OWNER_LEN) bytes, [`ErrorKind::Gone`]
-    /// after the session was ended here, [`ErrorKind::TooLarge`] beyond the limits.
-    pub fn sign_in(
-        &mut self,
-        owner: impl Into<String>,
-        policy: &Policy,
-        now: Timestamp,
-    ) -> Result<(), Error> {
-        self.check_open()?;
-        let owner = owner.into();
-        check_owner(&owner)?;
-        let mut record = self.record.clone();
-        if record.identity().owner.as_ref() != Some(&owner) {
-            record.set_usage(&Usage::default());
-        }
-        let identity = Identity {
-            owner: Some(owner),
-            signed_in: Some(now),
-        };
-        record.set_identity(&identity);
-        // What this request gave the session itself is meant for the one that begins here.
-        if self.ends_change.is_none() {
-            record.set_ends(policy.absolute_end(now));
-        }
-        check_size(&record, "the owner", &policy.limits)?;
-        self.record = record;
-        self.sign_in = Some(identity);
-        self.rotated = true;
-        Ok(())
-    }
-
-    /// Gives the sign-in of this request the time that the owner index has given it.
-    pub fn stamp_sign_in(&mut self, at: Timestamp) {
-        if let Some(identity) = &mut self.sign_in {
-            identity.signed_in = Some(at);
-            self.record.set_identity(identity);
-        }
-    }
-
-    /// Takes the sign-in of this request back: it was refused. What else the request changed stays.
-    pub fn withdraw_sign_in(&mut self) {
-        if self.sign_in.take().is_some() {
-            self.record.set_identity(&self.base.identity());
-            self.record.set_usage(&self.base.usage());
-            if self.ends_change.is_none() {
-                self.record.set_ends(self.base.ends());
-            }
-            self.rotated = false;
-            self.adopted = false;
-        }
-    }
-
-    /// Takes note of whose the session is by its data, which differs from what is written down: `None` for nobody's. To
-    /// be written with the commit.
-    pub fn adopt(&mut self, identity: &Identity) {
-        if self.record.identity().owner != identity.owner {
-            self.record.set_usage(&Usage::default());
-        }
-        self.record.set_identity(identity);
-        self.adopted = true;
     }
 
     /// Ends the session and clears the cookie. Changes of this request are dropped.

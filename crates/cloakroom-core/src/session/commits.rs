@@ -1,6 +1,6 @@
 //! A view after a commit, its own or another request's.
 
-use super::{Existing, Origin, View, changes::apply};
+use super::{Existing, Origin, SignIn, View, changes::apply};
 use crate::{
     SessionId,
     policy::Policy,
@@ -59,13 +59,16 @@ impl View {
         }
         if self.sign_in == snapshot.sign_in {
             self.sign_in = None;
-            self.rotated &= restarted || !snapshot.rotated;
         }
-        if let Some(identity) = &self.sign_in {
-            self.record.set_identity(identity);
-            self.record.set_ends(ends);
+        self.rotated &= restarted || !snapshot.rotated;
+        if let Some(sign_in) = &self.sign_in {
+            self.record.set_identity(&sign_in.identity);
+            if sign_in.is_grant {
+                self.record.set_ends(ends);
+            }
         }
         self.blank = restarted;
+        self.found = None;
         self.adopted = false;
         self.settled = true;
     }
@@ -79,6 +82,7 @@ impl View {
         self.base = base;
         self.record = merged;
         // Whose it is now, is to be found out anew.
+        self.found = None;
         self.adopted = false;
     }
 
@@ -94,7 +98,11 @@ impl View {
         self.blank
     }
 
-    pub(crate) fn sign_in_stamp(&self) -> Option<&Identity> {
+    pub(crate) fn own_sign_in(&self) -> Option<&SignIn> {
         self.sign_in.as_ref()
+    }
+
+    pub(crate) fn found(&self) -> Option<&Identity> {
+        self.found.as_ref()
     }
 }

@@ -6,6 +6,7 @@
 
 mod changes;
 mod commits;
+mod ownership;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -99,6 +100,15 @@ impl fmt::Debug for Operation {
     }
 }
 
+/// A sign-in of this request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignIn {
+    pub(crate) identity: Identity,
+    /// Somebody has said who they are: the absolute lifetime begins anew. Else the session goes on with a new sign-in,
+    /// past a revocation that is to end others.
+    pub(crate) is_grant: bool,
+}
+
 /// One request's view of its session.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -113,13 +123,16 @@ pub struct View {
     /// The absolute end that this request gave the session itself.
     pub(crate) ends_change: Option<Timestamp>,
     ending: Option<Ending>,
+    /// Asked for by itself; a sign-in rotates too.
     rotated: bool,
     /// Begun anew without data by this request: nothing of what was stored, and nothing of what others put there
     /// meanwhile, goes on.
     blank: bool,
-    sign_in: Option<Identity>,
+    sign_in: Option<SignIn>,
     silent: bool,
-    /// Whose the session is was found in its data, and is to be written down.
+    /// Whose the session is by its data, where something else is written down.
+    found: Option<Identity>,
+    /// What was found is to be written down.
     adopted: bool,
     /// The device that the request came from.
     client: Client,
@@ -160,6 +173,7 @@ impl View {
             blank: false,
             sign_in: None,
             silent: false,
+            found: None,
             adopted: false,
             client: Client::default(),
             settled: false,
@@ -176,7 +190,7 @@ impl View {
     #[must_use]
     pub fn id(&self) -> &SessionId {
         match &self.origin {
-            Origin::Existing(existing) if !self.rotated => &existing.id,
+            Origin::Existing(existing) if !self.is_rotated() => &existing.id,
             _ => &self.fresh_id,
         }
     }
@@ -207,16 +221,16 @@ impl View {
     /// Whether the id is to change.
     #[must_use]
     pub fn is_rotated(&self) -> bool {
-        self.rotated
+        self.rotated || self.signs_in()
     }
 
-    /// Whether this request signs somebody in: a fresh grant.
+    /// Whether this request signs somebody in: a fresh grant, or a new sign-in past a revocation of the others.
     #[must_use]
     pub fn signs_in(&self) -> bool {
         self.sign_in.is_some()
     }
 
-    /// Whether whose the session is was found in its data and is not written down yet.
+    /// Whether whose the session is was found in its data and is to be written down.
     #[must_use]
     pub fn is_adopted(&self) -> bool {
         self.adopted
@@ -243,6 +257,12 @@ impl View {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.record.data().map(|(name, _)| name).collect()
+    }
+
+    /// The record as this request has changed it.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 
     /// Who is signed in.

@@ -111,7 +111,7 @@ impl Session {
             .inspect_err(|failure| {
                 // Told by hand, the handler answers; the rest of the request is to be saved all the same.
                 if !last && failure.error.kind() == ErrorKind::TooManySessions {
-                    self.state().view.withdraw_sign_in();
+                    load::withdraw_sign_in(self.config(), &mut self.state().view);
                 }
             })?;
         self.take_in(&snapshot, &outcome.fate, started)

@@ -9,11 +9,16 @@ use cloakroom_core::{
 };
 
 use super::Session;
-use crate::{OwnedSession, Owners};
+use crate::{OwnedSession, Owners, load};
 
 impl Session {
     /// Demands that the visitor has signed in within `max_age`: for what needs more than a session that is left open, as
     /// a change of the password or the end of other sessions ("step-up"). After signing in again the session is fresh.
+    /// What counts is when the visitor last said who they are, [`Identity::authenticated`]: neither a new id nor
+    /// [`Session::revoke_others`] makes a session fresh. Of a session that a Node peer signed in
+    /// ([`owner_from`](crate::SessionLayerBuilder::owner_from)) it is known no better than when Node last wrote it.
+    ///
+    /// [`Identity::authenticated`]: cloakroom_core::record::Identity::authenticated
     ///
     /// ```
     /// # use std::time::Duration;
@@ -30,10 +35,10 @@ impl Session {
     /// or more than a minute in the future.
     pub fn require_fresh(&self, max_age: Duration) -> Result<(), Error> {
         self.required_owner()?;
-        let (signed_in, now) = (self.identity().signed_in, self.config().clock.now());
+        let (authenticated, now) = (self.identity().authenticated, self.config().clock.now());
         // The times of sign-ins may be another clock's, which is a little ahead.
         let leeway = Duration::from_secs(60);
-        let fresh = signed_in.is_some_and(|at| {
+        let fresh = authenticated.is_some_and(|at| {
             now.saturating_since(at) <= max_age && at <= now.saturating_add(leeway)
         });
         if fresh {
@@ -106,8 +111,9 @@ impl Session {
     }
 
     /// Ends all other sessions of the owner who is signed in: after a change of the password. Answers how many live ones
-    /// were found. This session is signed in to anew, with a new id, and is committed now, with what this request has
-    /// changed so far. Let it need a [fresh](Self::require_fresh) sign-in.
+    /// were found. This session goes on past the revocation with a new id, and is committed now, with what this request has
+    /// changed so far. It is no sign-in of the visitor's: the session becomes no [fresher](Self::require_fresh) by it, and
+    /// its absolute lifetime ends when it would have. Let it need a [fresh](Self::require_fresh) sign-in.
     ///
     /// All of it holds also against sign-ins that are under way and sessions that the index does not know. If the response
     /// does not reach the browser, or the commit fails, this session has ended like the others, and the visitor signs in
@@ -115,20 +121,25 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`Session::sessions`], and as [`Session::commit`]. After an error the others may have ended or not.
+    /// As [`Session::sessions`], and as [`Session::commit`]; [`ErrorKind::Gone`] where this session has ended since it was
+    /// loaded, and nothing is revoked then. After another error the others may have ended or not.
     pub async fn revoke_others(&self) -> Result<usize, Error> {
         let (owners, owner) = (self.owners()?, self.required_owner()?);
+        let now = self.config().clock.now();
+        let policy = &self.config().policy;
+        // Tried before anything is revoked.
+        self.change(|view| view.clone().carry_sign_in(policy, now))?;
         self.check_cookie()?;
+        self.check_live().await?;
         let before = owners.raise(Whose::Owner(&owner)).await?;
         // At once: until then, this browser's other requests find their session revoked.
-        self.sign_in(owner.clone())?;
+        self.change(|view| view.carry_sign_in(policy, now))?;
         self.commit().await?;
         owners.end_before(&owner, before).await
     }
 
-    /// Before anything is revoked: whether a new id could reach the browser.
+    /// Whether a new id could reach the browser.
     fn check_cookie(&self) -> Result<(), Error> {
-        self.change(|_| Ok(()))?;
         if !self.0.deliverable {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -142,6 +153,25 @@ impl Session {
             ));
         }
         Ok(())
+    }
+
+    /// Whether the session has ended, or was revoked, since it was loaded: it must not go on past the revocation of the
+    /// others then. Where this request signs somebody in, it does not stand on what was loaded.
+    async fn check_live(&self) -> Result<(), Error> {
+        let id = {
+            let state = self.state();
+            match state.view.origin() {
+                Origin::Existing(existing) if !state.view.signs_in() => existing.id.clone(),
+                _ => return Ok(()),
+            }
+        };
+        match load::load(self.config(), &id).await? {
+            load::Found::Live(..) => Ok(()),
+            load::Found::None(_) => Err(Error::new(
+                ErrorKind::Gone,
+                "the session has ended meanwhile; the others were not revoked",
+            )),
+        }
     }
 
     /// Ends all sessions of the owner who is signed in, and this one with the response. Answers how many live ones were

@@ -219,15 +219,16 @@ impl SessionLayerBuilder {
     /// is a second handle on the layer's store, and from here on the only one: sessions are loaded, written and ended by
     /// it too. Every layer, and every process, that signs in to the store's sessions should have it.
     ///
-    /// A sign-in takes one more call to the store, a load still one. What a signed-in session remembers of itself stands in
+    /// A sign-in takes one more call to the store. A load still takes one, and a second one the first time that this process
+    /// sees an owner and after each revocation of anybody's. What a signed-in session remembers of itself stands in
     /// `__ck`: since when it is there, when and from where it was used. Default: no index.
     pub fn owners(mut self, index: impl OwnerIndex) -> Self {
         self.owners = Some(Arc::new(index));
         self
     }
 
-    /// How many sessions an owner may have. Needs [`owners`](Self::owners). A sign-in takes a further call to the store, and
-    /// more where the owner has too many sessions. Default: as many as they like.
+    /// How many sessions an owner may have. Needs [`owners`](Self::owners). With [`OwnerLimit::EvictOldest`] a sign-in takes
+    /// a further call to the store; with either, more where the owner has too many sessions. Default: as many as they like.
     pub fn owner_limit(mut self, limit: OwnerLimit) -> Self {
         self.owner_limit = Some(limit);
         self
@@ -245,9 +246,13 @@ impl SessionLayerBuilder {
     ///
     /// The answer is the owner. Where it is another than the one that is written down, the session is put under it, or
     /// under nobody, with the request's commit; its id stays. It counts as signed in to when Node has last written it, as
-    /// far as its cookie's dates tell, and else when it was first seen here; a revocation after that ends it. A handler that
-    /// signs somebody in must give the session what this function reads, and take it away to sign them out without ending
-    /// the session. An answer that is empty or too long counts as nobody.
+    /// far as its cookie's dates tell, and else when it was first seen here; a revocation after that ends it. An
+    /// [`owner_limit`](Self::owner_limit) makes older sessions give way to it and never refuses it. An answer that is empty
+    /// or too long counts as nobody.
+    ///
+    /// A handler that signs somebody in must give the session what this function reads, before it commits, and take it away
+    /// to sign them out without ending the session. If the sign-in is refused, the names that this function has asked for
+    /// are put back as they were: else the session would be the owner's at the next request.
     pub fn owner_from(
         mut self,
         from: impl Fn(&OwnerProbe<'_>) -> Option<String> + Send + Sync + 'static,

@@ -3,18 +3,22 @@
 //! The order is what keeps the index a superset of the sessions. A claim that was made for a session that did not come to
 //! be is taken back, or pruned by the next who lists; one that is not released in time is pruned too.
 
-use std::{future::Future, sync::Arc};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use cloakroom_core::{
-    EndReason, Error, SessionId,
+    EndReason, Error, SessionId, Timestamp,
     owner_index::Claimed,
     plan::{ClaimOp, Plan, StoreOp, Write, plan},
-    record::Identity,
     session::{Origin, View},
 };
 
-use super::{limit::OwnerLimit, survey::Surveyed};
+use super::{
+    evict::evict,
+    limit::OwnerLimit,
+    survey::{Survey, Surveyed},
+};
 use crate::{
+    beside::beside,
     config::{Config, Owned},
     load::within,
     observe,
@@ -24,10 +28,9 @@ use crate::{
 type Under = (String, SessionId);
 
 /// The claims of one commit.
-#[derive(Debug)]
 pub(crate) struct Claims {
-    /// Whose the session was in the store before the commit.
-    before: Option<Under>,
+    /// The id that the browser has: the session lives under it whatever becomes of the commit.
+    standing: Option<SessionId>,
     made: Vec<Under>,
 }
 
@@ -41,20 +44,16 @@ pub(crate) enum Before {
 
 impl Claims {
     pub(crate) fn of(view: &View) -> Self {
-        let before = match view.origin() {
-            Origin::Existing(existing) => {
-                let owner = view.base().identity().owner;
-                owner.map(|owner| (owner, existing.id.clone()))
-            }
-            Origin::New(_) => None,
-        };
         Self {
-            before,
+            standing: match view.origin() {
+                Origin::Existing(existing) => Some(existing.id.clone()),
+                Origin::New(_) => None,
+            },
             made: Vec::new(),
         }
     }
 
-    /// Makes the claim that the plan's write needs first, and plans again where the claim's time is the sign-in's.
+    /// Makes the claim that the plan's write needs first, and plans again where the claim decides what is written.
     pub(crate) async fn before(
         &mut self,
         config: &Config,
@@ -64,51 +63,45 @@ impl Claims {
         let Some(owned) = &config.owned else {
             return Ok(Before::Go(planned));
         };
-        let essential = planned.essential;
-        let Some(write) = planned.store.write_mut() else {
+        let write = planned.store.write_mut();
+        let claimed = write.and_then(|write| Some((write.claim.clone()?, write.id.clone())));
+        let Some((claim, id)) = claimed.filter(|(claim, _)| claim.first) else {
             return Ok(Before::Go(planned));
         };
-        let Some(claim) = write.claim.clone().filter(|claim| claim.first) else {
-            return Ok(Before::Go(planned));
+        let planned_again = |view: &View| plan(view, &config.policy, config.clock.now());
+        if view.signs_in() {
+            let at = self.claim_sign_in(owned, &claim, &id).await?;
+            view.stamp_sign_in(at);
+            return Ok(Before::Go(planned_again(view)));
+        }
+        let since = match self.claim(owned, &claim, &id, None).await {
+            Ok(claimed) if view.is_adopted() => {
+                adopted_since(owned, view, &claim.owner, claimed.at).await
+            }
+            Ok(_) => return Ok(Before::Go(planned)),
+            Err(error) => Err(error),
         };
-        let id = write.id.clone();
-        let limit = owned.limit.filter(|_| view.signs_in());
-        let claimed = match self.claim(owned, &claim, &id, limit).await {
-            Ok(claimed) => claimed,
-            // The session exists and counts; that it may be missing in a list is no reason to refuse a change of it.
-            Err(error) if essential && matches!(planned.store, StoreOp::Replace(_)) => {
+        match since {
+            Ok(Some(at)) => {
+                view.stamp_adoption(at);
+                Ok(Before::Go(planned_again(view)))
+            }
+            Ok(None) => Ok(Before::Gone),
+            // The session exists and counts. That it may be missing in a list is no reason to refuse a change of it, or to
+            // let it run out.
+            Err(error) if matches!(planned.store, StoreOp::Replace(_)) => {
                 tracing::warn!(%error, "a session could not be claimed for its owner");
+                // A claim that was made all the same stays: another request may be about to rely on it.
+                self.made.retain(|(_, made)| *made != id);
+                view.forgo_adoption();
+                let mut planned = planned_again(view);
                 if let Some(write) = planned.store.write_mut() {
                     write.forget_claim();
                 }
-                return Ok(Before::Go(planned));
+                Ok(Before::Go(planned))
             }
-            Err(error) => return Err(error),
-        };
-        if view.signs_in() {
-            if let Some(limit @ OwnerLimit::Refuse(_)) = limit
-                && !claimed.over.is_empty()
-            {
-                self.check_limit(owned, limit, &claim.owner, &id).await?;
-            }
-            view.stamp_sign_in(claimed.at);
-        } else if view.is_adopted() {
-            let found = view.identity();
-            let signed_in = found.signed_in.map_or(claimed.at, |at| at.min(claimed.at));
-            let revoked = owned.owners.index.revoked_at(&claim.owner);
-            let revoked = within(owned.owners.deadline, "revoked_at", revoked).await?;
-            // Revoked between the load and the claim: whoever revoked has not found it listed.
-            if revoked.is_some_and(|at| signed_in <= at) {
-                return Ok(Before::Gone);
-            }
-            view.adopt(&Identity {
-                owner: found.owner,
-                signed_in: Some(signed_in),
-            });
-        } else {
-            return Ok(Before::Go(planned));
+            Err(error) => Err(error),
         }
-        Ok(Before::Go(plan(view, &config.policy, config.clock.now())))
     }
 
     async fn claim(
@@ -116,11 +109,10 @@ impl Claims {
         owned: &Owned,
         claim: &ClaimOp,
         id: &SessionId,
-        limit: Option<OwnerLimit>,
+        limit: Option<NonZeroUsize>,
     ) -> Result<Claimed, Error> {
         // Before the call: one that fails may have happened.
         self.made.push((claim.owner.clone(), id.clone()));
-        let limit = limit.and_then(OwnerLimit::as_limit);
         let call = owned
             .owners
             .index
@@ -128,58 +120,72 @@ impl Claims {
         within(owned.owners.deadline, "claim", call).await
     }
 
-    /// Refuses a sign-in that is not among the owner's first so many. Those at the same moment count in the order of
-    /// their claims; the session that this sign-in takes the place of does not count.
-    async fn check_limit(
+    /// Claims the session of a sign-in, unless the limit refuses it. Answers with the time of the sign-in.
+    async fn claim_sign_in(
         &mut self,
         owned: &Owned,
-        limit: OwnerLimit,
-        owner: &str,
+        claim: &ClaimOp,
         id: &SessionId,
-    ) -> Result<(), Error> {
-        let OwnerLimit::Refuse(number) = limit else {
-            return Ok(());
+    ) -> Result<Timestamp, Error> {
+        let Some(limit @ OwnerLimit::Refuse(number)) = owned.limit else {
+            return Ok(self.claim(owned, claim, id, None).await?.at);
         };
-        let survey = owned.owners.survey(owner).await?;
-        let old = self.before.as_ref().map(|(_, old)| old);
-        let earlier = survey
-            .claims
-            .iter()
-            .take_while(|(claim, _)| claim.id != *id);
-        let counted = earlier
-            .filter(|(claim, found)| Some(&claim.id) != old && !matches!(found, Surveyed::Revoked));
-        let refused = counted.count() >= number;
+        let at_most = NonZeroUsize::new(number);
+        let claimed = self.claim(owned, claim, id, at_most).await?;
+        if claimed.over.is_empty() {
+            return Ok(claimed.at);
+        }
+        let survey = owned.owners.survey(&claim.owner).await?;
+        let refused = self.counted_before(&survey, id) >= number;
         let mut over = survey.over;
         if refused {
             // Waited for: until it is gone, it counts for others who sign in.
             over.push(id.clone());
             self.made.retain(|(_, made)| made != id);
         }
-        owned.owners.release_beside(owner, over).await;
+        owned.owners.release(&claim.owner, over).await;
         if refused {
             observe::eviction("refused");
             return Err(limit.refusal());
         }
-        Ok(())
+        Ok(claimed.at)
+    }
+
+    /// How many sessions were there before the one that signs in. Those at the same moment count in the order of their
+    /// claims; the session that this sign-in takes the place of does not count.
+    fn counted_before(&self, survey: &Survey, id: &SessionId) -> usize {
+        let earlier = survey
+            .claims
+            .iter()
+            .take_while(|(claim, _)| claim.id != *id);
+        let counted = earlier.filter(|(claim, found)| {
+            Some(&claim.id) != self.standing.as_ref() && !matches!(found, Surveyed::Revoked)
+        });
+        counted.count()
+    }
+
+    /// After the store has said that the id is somebody else's.
+    pub(crate) fn taken(&mut self, id: &SessionId) {
+        self.made.retain(|(_, made)| made != id);
     }
 
     /// After the session was written: ends what is beyond the limit, claims beside the response what is due, releases
     /// what is no more.
-    pub(crate) async fn written(self, config: &Config, write: &Write, signs_in: bool) {
+    pub(crate) async fn written(self, config: &Config, view: &View, write: &Write) {
         let Some(owned) = &config.owned else {
             return;
         };
         let owner = write.record.identity().owner;
         let now = owner.map(|owner| (owner, write.id.clone()));
         if let (true, Some((owner, _)), Some(OwnerLimit::EvictOldest(number))) =
-            (signs_in, &now, owned.limit)
+            (view.signs_in() || view.is_adopted(), &now, owned.limit)
             && let Err(error) = evict(owned, owner, number).await
         {
             // The next sign-in finds them again.
             tracing::warn!(%error, "sessions beyond an owner's limit could not be ended");
         }
-        let over = self.before.into_iter().chain(self.made);
-        release(
+        let over = stored_under(view).into_iter().chain(self.made);
+        release_beside(
             config,
             over.filter(|under| Some(under) != now.as_ref()).collect(),
         );
@@ -196,78 +202,65 @@ impl Claims {
     }
 
     /// After the session has ended, or was found ended.
-    pub(crate) fn ended(self, config: &Config) {
-        release(config, self.before.into_iter().chain(self.made).collect());
+    pub(crate) fn ended(self, config: &Config, view: &View) {
+        let over = stored_under(view).into_iter().chain(self.made);
+        release_beside(config, over.collect());
     }
 
-    /// After a commit that failed: what may have been written under ids that nobody knows is ended, then released.
+    /// After a commit that failed: what may have been written under ids that nobody knows is ended, then released. The
+    /// session itself, with its claim, is none of it.
     pub(crate) fn failed(self, config: &Config) {
-        let standing = self.before.map(|(_, id)| id);
-        let made: Vec<Under> = self
-            .made
-            .into_iter()
-            .filter(|(_, id)| Some(id) != standing.as_ref())
-            .collect();
-        let Some(owned) = config.owned.clone().filter(|_| !made.is_empty()) else {
+        let Self { standing, made } = self;
+        let unknown = made.into_iter();
+        let unknown = unknown.filter(|(_, id)| Some(id) != standing.as_ref());
+        let unknown: Vec<Under> = unknown.collect();
+        let Some(owned) = config.owned.clone().filter(|_| !unknown.is_empty()) else {
             return;
         };
         beside(config, async move {
-            for (owner, id) in made {
+            for (owner, id) in unknown {
                 let end = owned.owners.index.end(&id, EndReason::Destroyed);
                 if within(owned.owners.deadline, "end", end).await.is_ok() {
-                    owned.owners.release_beside(&owner, vec![id]).await;
+                    owned.owners.release(&owner, vec![id]).await;
                 }
             }
         });
     }
 }
 
-/// Ends the sessions of an owner that are not among the newest so many. Of sign-ins at the same moment each comes here after
-/// it has written its session, so the last of them finds all; one that finds itself among the oldest ends itself.
-async fn evict(owned: &Owned, owner: &str, number: usize) -> Result<(), Error> {
-    let owners = &owned.owners;
-    let claims = within(owners.deadline, "owned", owners.index.owned(owner)).await?;
-    if claims.claims.len() <= number {
-        return Ok(());
-    }
-    let survey = owners.survey(owner).await?;
-    owners.release_beside(owner, survey.over).await;
-    let counted = survey
-        .claims
-        .iter()
-        .filter(|(_, found)| !matches!(found, Surveyed::Revoked));
-    let counted: Vec<_> = counted.collect();
-    let beyond = counted.len().saturating_sub(number);
-    for (claim, found) in counted.into_iter().take(beyond) {
-        let Surveyed::Live(live) = found else {
-            continue;
-        };
-        if owners.end_claimed(owner, claim, live.signed_in).await? > 0 {
-            observe::eviction("evicted");
-            tracing::info!(session = %claim.id.fingerprint(), "a session was ended: its owner has newer ones, as many as `owner_limit` allows");
-        }
-    }
-    Ok(())
+/// Since when an adopted session counts, which was claimed at `claimed`: since its data say, and no later than the claim.
+/// `None` where it was revoked between the load and the claim: whoever revoked has not found it listed.
+async fn adopted_since(
+    owned: &Owned,
+    view: &View,
+    owner: &str,
+    claimed: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    let found = view.identity().signed_in;
+    let since = found.map_or(claimed, |at| at.min(claimed));
+    let revoked = owned.owners.index.revoked_at(owner);
+    let revoked = within(owned.owners.deadline, "revoked_at", revoked).await?;
+    Ok(Some(since).filter(|since| revoked.is_none_or(|at| *since > at)))
 }
 
-fn release(config: &Config, over: Vec<Under>) {
+/// Whose the session is in the store, as far as the commit knows.
+fn stored_under(view: &View) -> Option<Under> {
+    match view.origin() {
+        Origin::Existing(existing) => {
+            let owner = view.base().identity().owner;
+            owner.map(|owner| (owner, existing.id.clone()))
+        }
+        Origin::New(_) => None,
+    }
+}
+
+fn release_beside(config: &Config, over: Vec<Under>) {
     let Some(owned) = config.owned.clone().filter(|_| !over.is_empty()) else {
         return;
     };
     beside(config, async move {
         for (owner, id) in over {
-            owned.owners.release_beside(&owner, vec![id]).await;
+            owned.owners.release(&owner, vec![id]).await;
         }
-    });
-}
-
-/// Something that nobody waits for. Where too much is under way it is left out: whoever reads the index verifies it.
-pub(crate) fn beside(config: &Config, work: impl Future<Output = ()> + Send + 'static) {
-    let Ok(permit) = Arc::clone(&config.renewals).try_acquire_owned() else {
-        return;
-    };
-    tokio::spawn(async move {
-        work.await;
-        drop(permit);
     });
 }

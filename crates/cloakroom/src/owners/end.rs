@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cloakroom_core::{
     EndReason, Error, ErrorKind, Loaded, OwnerIndex, Retired, SessionId, Store, Timestamp,
     owner_index::Claim, record::Record,
@@ -35,11 +36,23 @@ pub(crate) async fn end_if<S: Store + ?Sized>(
     store: &S,
     deadline: Duration,
     id: &SessionId,
-    condition: impl Fn(&bytes::Bytes) -> bool,
+    condition: impl FnMut(&Bytes) -> bool,
+) -> Result<Ended, Error> {
+    let found = within(deadline, "load", store.load(id)).await?;
+    end_found(store, deadline, id, found, condition).await
+}
+
+/// The same, where it is known what is in the store.
+async fn end_found<S: Store + ?Sized>(
+    store: &S,
+    deadline: Duration,
+    id: &SessionId,
+    mut found: Loaded,
+    mut condition: impl FnMut(&Bytes) -> bool,
 ) -> Result<Ended, Error> {
     let mut live = false;
     for _ in 0..TRIES {
-        match within(deadline, "load", store.load(id)).await? {
+        match found {
             Loaded::Ended(EndReason::Rotated) => return Ok(Ended::Rotated),
             Loaded::Live(stored) => {
                 live = true;
@@ -48,6 +61,7 @@ pub(crate) async fn end_if<S: Store + ?Sized>(
                 }
                 let retire = store.retire(id, &stored.value);
                 if within(deadline, "retire", retire).await? != Retired::Retired {
+                    found = within(deadline, "load", store.load(id)).await?;
                     continue;
                 }
             }
@@ -67,42 +81,35 @@ impl Owners {
     }
 
     /// The record and whose it is; `None` if it cannot be read.
-    pub(crate) fn read(&self, value: &bytes::Bytes) -> Option<(Record, Belonging)> {
+    pub(crate) fn read(&self, value: &Bytes) -> Option<(Record, Belonging)> {
         let record = Record::parse(value, &self.limits).ok()??;
         let belonging = Belonging::of(&record, self.from.as_ref());
         Some((record, belonging))
     }
 
-    /// Ends a claimed session of the owner, and what it goes on as where it was rotated. Answers how many were live. Its
-    /// sign-in, where it is known already, tells what it goes on as.
+    /// Ends a claimed session of the owner, and what it goes on as where it was rotated. Answers how many were live, `None`
+    /// where it is not the owner's; else its claim may be released. Its sign-in, where it is known already, tells what it
+    /// goes on as.
     pub(crate) async fn end_claimed(
         &self,
         owner: &str,
         claim: &Claim,
         mut signed_in: Option<Timestamp>,
-    ) -> Result<usize, Error> {
-        let loaded = within(self.deadline, "load", self.index.load(&claim.id)).await?;
-        if let Loaded::Live(stored) = &loaded {
-            let Some((_, belonging)) = self.read(&stored.value) else {
-                return Ok(0);
+    ) -> Result<Option<usize>, Error> {
+        let is_theirs = |value: &Bytes| {
+            let read = self.read(value).map(|(_, belonging)| belonging.identity);
+            let Some(identity) = read.filter(|is| is.owner.as_deref() == Some(owner)) else {
+                return false;
             };
-            if belonging.identity.owner.as_deref() != Some(owner) {
-                return Ok(0);
-            }
-            signed_in = belonging.identity.signed_in;
-        }
-        let is_theirs = |value: &bytes::Bytes| {
-            let read = self.read(value);
-            read.is_some_and(|(_, belonging)| belonging.identity.owner.as_deref() == Some(owner))
+            signed_in = identity.signed_in;
+            true
         };
         let ended = end_if(self.store(), self.deadline, &claim.id, is_theirs).await?;
-        let live = match ended {
-            Ended::ForGood(live) => usize::from(live),
-            Ended::Spared => return Ok(0),
-            Ended::Rotated => self.end_successors(owner, claim, signed_in).await?,
-        };
-        self.release_beside(owner, vec![claim.id.clone()]).await;
-        Ok(live)
+        Ok(match ended {
+            Ended::ForGood(live) => Some(usize::from(live)),
+            Ended::Spared => None,
+            Ended::Rotated => Some(self.end_successors(owner, claim, signed_in).await?),
+        })
     }
 
     /// Ends what a rotated session goes on as: every session of the owner with the same sign-in. Where the sign-in is not
@@ -143,7 +150,7 @@ impl Owners {
                 match end_if(self.store(), self.deadline, &other.id, |_| true).await? {
                     Ended::ForGood(live) => {
                         ended += usize::from(live);
-                        self.release_beside(owner, vec![other.id.clone()]).await;
+                        self.release(owner, vec![other.id.clone()]).await;
                     }
                     Ended::Rotated => overtaken = true,
                     Ended::Spared => {}
@@ -189,8 +196,7 @@ impl Owners {
         let over = ended
             .into_iter()
             .filter(|(_, ended)| matches!(ended, Some(Ended::ForGood(_) | Ended::Rotated)));
-        self.release_beside(owner, over.map(|(id, _)| id).collect())
-            .await;
+        self.release(owner, over.map(|(id, _)| id).collect()).await;
         Ok(live)
     }
 
@@ -202,14 +208,15 @@ impl Owners {
         at: Timestamp,
         settled: bool,
     ) -> Result<Option<Ended>, Error> {
-        let revoked = |value: &bytes::Bytes| {
+        let revoked = |value: &Bytes| {
             let read = self.read(value);
             read.is_some_and(|(_, belonging)| {
                 belonging.identity.owner.as_deref() == Some(owner) && belonging.is_revoked(Some(at))
             })
         };
-        match within(self.deadline, "load", self.index.load(id)).await? {
-            Loaded::Live(_) => end_if(self.store(), self.deadline, id, revoked)
+        let found = within(self.deadline, "load", self.index.load(id)).await?;
+        match found {
+            Loaded::Live(_) => end_found(self.store(), self.deadline, id, found, revoked)
                 .await
                 .map(Some),
             Loaded::Ended(_) => Ok(Some(Ended::ForGood(false))),

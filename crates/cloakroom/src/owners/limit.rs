@@ -1,7 +1,5 @@
 //! How many sessions an owner may have.
 
-use std::num::NonZeroUsize;
-
 use cloakroom_core::{Error, ErrorKind};
 
 /// What becomes of a sign-in beyond the number of sessions that an owner may have. Sign-ins at the same moment are taken
@@ -9,6 +7,11 @@ use cloakroom_core::{Error, ErrorKind};
 ///
 /// A session that gets a new id without a sign-in counts as claimed anew, so the oldest session is the one that was signed
 /// in to, or got a new id, the longest ago.
+///
+/// A session that is found by its data ([`owner_from`](crate::SessionLayerBuilder::owner_from)) counts from when it was seen
+/// here first. Nobody can refuse it, since a Node peer has let it in: it makes the oldest give way with
+/// [`EvictOldest`](Self::EvictOldest), and is one more than so many with [`Refuse`](Self::Refuse). Sessions of a Node peer
+/// that were never seen here do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OwnerLimit {
@@ -32,10 +35,6 @@ impl OwnerLimit {
             ErrorKind::Config,
             "`owner_limit` is 0; an owner who may sign in has at least one session",
         ))
-    }
-
-    pub(crate) fn as_limit(self) -> Option<NonZeroUsize> {
-        NonZeroUsize::new(self.number())
     }
 
     pub(crate) fn refusal(self) -> Error {

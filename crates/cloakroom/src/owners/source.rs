@@ -1,30 +1,36 @@
 //! Whose a session is, by its metadata or by its data.
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use cloakroom_core::{
     Timestamp,
     owner_index::check_owner,
     record::{Identity, Record},
+    session::View,
 };
 use serde::de::DeserializeOwned;
 
 /// A stored session, to be asked whose it is: see
 /// [`owner_from`](crate::SessionLayerBuilder::owner_from).
-#[derive(Clone, Copy, Debug)]
-pub struct OwnerProbe<'a>(&'a Record);
+#[derive(Debug)]
+pub struct OwnerProbe<'a> {
+    record: &'a Record,
+    /// Which names were asked for.
+    asked: RefCell<Vec<String>>,
+}
 
 impl OwnerProbe<'_> {
     /// The value of a top-level name; `None` where there is none, or none that is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        self.0.get(name)?.read().ok()
+        self.asked.borrow_mut().push(name.to_owned());
+        self.record.get(name)?.read().ok()
     }
 
     /// The owner that [`sign_in`](crate::Session::sign_in) has written down.
     #[must_use]
     pub fn signed_in(&self) -> Option<String> {
-        self.0.identity().owner
+        self.record.identity().owner
     }
 }
 
@@ -39,6 +45,16 @@ impl OwnerFrom {
         from: impl Fn(&OwnerProbe<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(from))
+    }
+
+    /// The owner, and the names that were asked for it.
+    fn ask(&self, record: &Record) -> (Option<String>, Vec<String>) {
+        let probe = OwnerProbe {
+            record,
+            asked: RefCell::default(),
+        };
+        let owner = (self.0)(&probe).filter(|owner| check_owner(owner).is_ok());
+        (owner, probe.asked.into_inner())
     }
 }
 
@@ -65,16 +81,19 @@ impl Belonging {
                 differs: false,
             };
         };
-        let owner = (from.0)(&OwnerProbe(record)).filter(|owner| check_owner(owner).is_ok());
+        let (owner, _) = from.ask(record);
         if owner == written.owner {
             return Self {
                 identity: written,
                 differs: false,
             };
         }
-        let signed_in = owner.as_ref().and_then(|_| record.dated());
+        let identity = match owner {
+            Some(owner) => Identity::new(owner, record.dated()),
+            None => Identity::default(),
+        };
         Self {
-            identity: Identity { owner, signed_in },
+            identity,
             differs: true,
         }
     }
@@ -86,6 +105,21 @@ impl Belonging {
             (None, _) => false,
             (Some(at), Some(signed_in)) => signed_in <= at,
             (Some(_), None) => !self.differs,
+        }
+    }
+}
+
+/// Puts back what this request gave the session to tell `owner_from` of an owner, until the answer is that of before.
+pub(crate) fn put_back_owner(from: &OwnerFrom, view: &mut View) {
+    let before = if view.is_blank() {
+        None
+    } else {
+        from.ask(view.base()).0
+    };
+    loop {
+        let (owner, asked) = from.ask(view.record());
+        if owner == before || !view.put_back(&asked) {
+            return;
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const AT_ONCE: usize = 16;
 pub(crate) enum Surveyed {
     /// A live session of the owner.
     Live(Live),
-    /// A live session of the owner that has been revoked.
+    /// A session of the owner that has been revoked, live or yet to be written.
     Revoked,
     /// Nothing yet: the session may be about to be written.
     Pending,
@@ -74,6 +74,17 @@ impl Owners {
         Ok(survey)
     }
 
+    /// A claim without a session of the owner's. What is written for it counts from no later time than the claim's.
+    fn missing(claim: &Claim, claims: &Claims, revoked: Option<Timestamp>) -> Surveyed {
+        if claims.is_settled(claim) {
+            Surveyed::Over
+        } else if revoked.is_some_and(|at| claim.at <= at) {
+            Surveyed::Revoked
+        } else {
+            Surveyed::Pending
+        }
+    }
+
     fn verify(
         &self,
         owner: &str,
@@ -85,19 +96,14 @@ impl Owners {
         let stored = match loaded {
             Loaded::Live(stored) => stored,
             Loaded::Ended(_) => return Surveyed::Over,
-            _ if claims.is_settled(claim) => return Surveyed::Over,
-            _ => return Surveyed::Pending,
+            _ => return Self::missing(claim, claims, revoked),
         };
         let Some((record, belonging)) = self.read(&stored.value) else {
             return Surveyed::Unreadable;
         };
         if belonging.identity.owner.as_deref() != Some(owner) {
             // Adopted sessions are claimed while they live and before it is written down whose they are.
-            return if claims.is_settled(claim) {
-                Surveyed::Over
-            } else {
-                Surveyed::Pending
-            };
+            return Self::missing(claim, claims, revoked);
         }
         if belonging.is_revoked(revoked) || record.ends().is_some_and(|ends| ends <= claims.now) {
             return Surveyed::Revoked;

@@ -22,8 +22,8 @@ use std::{
 use axum::{Router, routing::get};
 use bytes::Bytes;
 use cloakroom::{
-    Lifetime, MemoryStore, OwnerLimit, Secrets, Session, SessionError, SessionId, SessionLayer,
-    Store as _,
+    Lifetime, MemoryStore, OwnerIndex as _, OwnerLimit, Secrets, Session, SessionError, SessionId,
+    SessionLayer, Store as _,
 };
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing_subscriber::fmt::MakeWriter;
@@ -273,6 +273,13 @@ async fn r28_r29_r45_everything_is_counted_and_nothing_secret_is_shown() {
     tracing::info!(?owners, listed = ?owners.list(VALUE).await.unwrap().len(), "the owners");
     let handle = owners.list(VALUE).await.unwrap()[0].handle;
     assert!(owners.revoke(VALUE, &handle).await.unwrap());
+    // Of what is listed and not there, none is ended, and none is counted.
+    let ghost = SessionId::parse("a-ghost").unwrap();
+    memory
+        .claim(VALUE, &ghost, Duration::from_secs(60), None)
+        .await
+        .unwrap();
+    assert!(!owners.revoke(VALUE, &ghost.handle()).await.unwrap());
     first.get("/sign-in").await;
     owners.revoke_all(VALUE).await.unwrap();
     owners.revoke_everybody().await.unwrap();

@@ -1,6 +1,10 @@
 //! Sessions that a Node peer has signed in, switched or signed out: values as express-session writes them, put straight
 //! into the store.
 
+mod beside;
+mod limited;
+mod trouble;
+
 use super::*;
 use crate::troubled::Troubled;
 
@@ -13,12 +17,15 @@ struct House {
 }
 
 fn house() -> House {
+    house_with(|layer| layer)
+}
+
+fn house_with(configured: impl Fn(SessionLayerBuilder) -> SessionLayerBuilder) -> House {
     let (store, clock) = memory();
     let troubled = Troubled::indexed(&store);
     let layer = layer(troubled.clone(), clock.clone())
-        .owner_from(|session| session.get::<String>("userName"))
-        .build()
-        .unwrap();
+        .owner_from(|session| session.get::<String>("userName"));
+    let layer = configured(layer).build().unwrap();
     let owners = layer.owners().unwrap();
     let revoker = store.clone();
     let app = routes().route(
@@ -32,6 +39,7 @@ fn house() -> House {
             owner
         }),
     );
+    let app = app.merge(limited::routes());
     House {
         store,
         troubled,
@@ -62,6 +70,12 @@ async fn put(house: &House, id: &str, cookie: &str, rest: &str) -> Client {
         _ => drop(house.store.create(&id, value, MINUTE).await.unwrap()),
     }
     browser
+}
+
+/// The same with a cookie for as long as the browser runs, which has no date.
+async fn node_writes_dateless(house: &House, id: &str, rest: &str) -> Client {
+    let cookie = r#"{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
+    put(house, id, cookie, rest).await
 }
 
 /// Node's own text of our metadata, which it carries along.
@@ -150,9 +164,8 @@ async fn a_session_from_before_the_revocation_is_not_adopted() {
     let later = START.saturating_add(Duration::from_secs(11));
     let new = node_writes(&house, "node-2", later, r#","userName":"anna""#).await;
     assert_eq!(new.get("/owner").await.body, "anna");
-    // A cookie for as long as the browser runs has no date: it counts as new.
-    let cookie = r#"{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}"#;
-    let dateless = put(&house, "node-3", cookie, r#","userName":"anna""#).await;
+    // One without a date counts as new.
+    let dateless = node_writes_dateless(&house, "node-3", r#","userName":"anna""#).await;
     assert_eq!(dateless.get("/owner").await.body, "anna");
     assert_eq!(house.owners.list("anna").await.unwrap().len(), 2);
     assert_eq!(house.owners.revoke_all("anna").await.unwrap(), 2);
@@ -172,42 +185,4 @@ async fn a_revocation_between_load_and_adoption_counts() {
     let id = SessionId::parse("node-1").unwrap();
     settled(async || !matches!(house.store.load(&id).await, Ok(Loaded::Live(_)))).await;
     settled(async || house.store.claims() == 0).await;
-}
-
-/// Adoption is housekeeping: where it fails, the page is served and the next request tries again.
-#[tokio::test]
-async fn an_adoption_that_fails_is_tried_again() {
-    let house = house();
-    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
-    house.troubled.fail(&["claim"]);
-    let answer = browser.get("/owner").await;
-    assert_eq!(
-        (answer.status, answer.body.as_str()),
-        (StatusCode::OK, "anna")
-    );
-    assert_eq!(record(&house.store, "node-1").await.identity().owner, None);
-    house.troubled.heal();
-    browser.get("/owner").await;
-    assert_eq!(house.owners.list("anna").await.unwrap().len(), 1);
-}
-
-/// Node writes while our request is under way: the answer is found anew on what Node has written.
-#[tokio::test]
-async fn what_node_writes_meanwhile_decides() {
-    let house = house();
-    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
-    house.troubled.slow(&["claim"], Duration::from_millis(50));
-    let write = tokio::spawn({
-        let browser = browser.copy();
-        async move { browser.get("/write").await }
-    });
-    settled(async || house.troubled.take_calls().contains(&"claim")).await;
-    node_writes(&house, "node-1", START, r#","userName":"berta","x":1"#).await;
-    assert_eq!(write.await.unwrap().status, StatusCode::OK);
-    house.troubled.heal();
-    let stored = record(&house.store, "node-1").await;
-    assert_eq!(stored.identity().owner.as_deref(), Some("berta"));
-    assert!(stored.get("n").is_some() && stored.get("x").is_some());
-    assert_eq!(house.owners.list("berta").await.unwrap().len(), 1);
-    settled(async || house.store.claims() == 1).await;
 }

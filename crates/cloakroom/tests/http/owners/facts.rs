@@ -285,7 +285,7 @@ async fn foreign_metadata_lose_no_session() {
         assert_eq!(browser.get("/write").await.body, "3", "{meta}");
         for session in owners.list("anna").await.unwrap() {
             assert!(session.user_agent.is_none_or(|agent| agent.len() <= 256));
-            assert!(session.address.is_none_or(|address| address.len() <= 64));
+            assert!(session.address.is_none(), "none of these is an address");
         }
     }
 }

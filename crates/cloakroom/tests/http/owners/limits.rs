@@ -4,6 +4,7 @@ use cloakroom::OwnerLimit;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::troubled::Troubled;
 
 const AT_ONCE: usize = 50;
 
@@ -91,6 +92,36 @@ async fn the_oldest_goes_when_a_newer_one_comes() {
     site.get(&browsers[0], "/sign-in/berta").await;
     assert_eq!(signed_in_of(&site, &browsers).await, [1, 2]);
     assert_eq!(owners.list("berta").await.unwrap().len(), 1);
+}
+
+/// Where the limit is new, many go at once: together, not one after the other while a visitor waits.
+#[tokio::test]
+async fn many_are_evicted_together_and_released_in_one_call() {
+    let (store, clock) = memory();
+    let unlimited = layer(store.clone(), clock.clone()).build().unwrap();
+    let client = Client::new(routes().layer(unlimited));
+    for _ in 0..20 {
+        client.other().get("/sign-in/anna").await;
+    }
+    let troubled = Troubled::indexed(&store);
+    let limited = layer(troubled.clone(), clock).owner_limit(OwnerLimit::EvictOldest(2));
+    let client = Client::new(routes().layer(limited.build().unwrap()));
+    // A store that answers later than it is asked.
+    troubled.disturb(1, None);
+    client.get("/sign-in/anna").await;
+    assert_eq!(owned_in(&store).await.len(), 2);
+    assert_eq!(store.claims(), 2);
+    let calls = troubled.take_calls();
+    let times = |operation| calls.iter().filter(|call| **call == operation).count();
+    assert_eq!(times("release"), 1, "{calls:?}");
+    assert_eq!(
+        times("load"),
+        21 + 19,
+        "each is looked at, and read once to end it"
+    );
+    // Of one alone, the end comes next.
+    let together = calls.windows(2).any(|two| two == ["retire", "retire"]);
+    assert!(together, "no second one is begun meanwhile: {calls:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod adoption;
 mod facts;
 mod limits;
 mod lists;
+mod others;
+mod personal;
 mod races;
 mod trouble;
 
@@ -22,7 +24,7 @@ use axum::{
 };
 use bytes::Bytes;
 use cloakroom::{
-    Clock, ErrorKind, Lifetime, MemoryStore, OwnedSession, OwnerIndex, Owners, Session,
+    Clock, EndReason, ErrorKind, Lifetime, MemoryStore, OwnedSession, OwnerIndex, Owners, Session,
     SessionError, SessionHandle, SessionId, SessionLayer, SessionLayerBuilder, Timestamp,
     core::{
         Loaded, Store as _,

@@ -45,6 +45,39 @@ async fn a_sign_in_that_cannot_be_claimed_is_none() {
     );
 }
 
+/// Its session has no claim, one from before there was an index; and it is read only. The session must not run out for
+/// the claim's sake.
+#[tokio::test]
+async fn a_session_that_cannot_be_claimed_is_renewed_all_the_same() {
+    for failing in ["claim", "the claim's answer"] {
+        let house = house();
+        let browser = house.client.other();
+        let id = SessionId::parse("unclaimed").unwrap();
+        let at = START.as_millis();
+        let value = format!(
+            r#"{{"cookie":{{"originalMaxAge":60000,"expires":"2025-11-25T21:20:38.229Z"}},"__ck":{{"owner":"anna","signedIn":{at}}}}}"#
+        );
+        house.store.create(&id, value.into(), MINUTE).await.unwrap();
+        browser.put_cookie("connect.sid", &ticket::sign("unclaimed", &secrets()));
+        house.clock.advance(Duration::from_secs(40));
+        match failing {
+            "claim" => house.troubled.fail(&["claim"]),
+            _ => house.troubled.lose_answer("claim"),
+        }
+        assert_eq!(browser.get("/owner").await.body, "anna", "{failing}");
+        crate::settle().await;
+        let Loaded::Live(stored) = house.store.load(&id).await.unwrap() else {
+            panic!("it is live: {failing}");
+        };
+        assert_eq!(stored.remaining, Some(MINUTE), "{failing}");
+        let kept = record(&house.store, "unclaimed").await.usage().kept;
+        assert_eq!(kept, None, "it does not say that it was claimed");
+        house.troubled.heal();
+        assert_eq!(browser.get("/owner").await.body, "anna", "{failing}");
+        assert_eq!(house.owners.list("anna").await.unwrap().len(), 1);
+    }
+}
+
 #[tokio::test]
 async fn whether_a_session_is_revoked_must_be_known() {
     let house = house();
