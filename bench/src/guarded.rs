@@ -30,7 +30,7 @@ const NAME: &str = "__Host-sid";
 const NOW: Timestamp = Timestamp::from_millis(1_764_105_578_229);
 
 /// One step that is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// As the command line and `bench/guard.tsv` name it.
     pub name: &'static str,

@@ -3,7 +3,7 @@
 //! JSON that JavaScript writes is not always JSON that Rust reads into values: lone surrogates, nesting beyond 127,
 //! numbers that lose digits. Text that is only carried along loses nothing.
 
-use std::{collections::HashMap, fmt, str};
+use std::{borrow::Cow, collections::HashMap, fmt, str};
 
 use bytes::Bytes;
 use serde::{
@@ -62,6 +62,18 @@ impl Raw {
     /// serde_json's, when the text is not a `T`.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.0)
+    }
+
+    /// The text of a JSON string, decoded; `None` for every other value.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match &self.0[..] {
+            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
+                str::from_utf8(inner).ok().map(Cow::Borrowed)
+            }
+            [b'"', ..] => self.read().ok().map(Cow::Owned),
+            _ => None,
+        }
     }
 
     /// How deep arrays and objects are nested in it: 0 for a number, 1 for `[]`.
@@ -154,16 +166,10 @@ struct Entry {
 
 impl Entry {
     fn is_named(&self, name: &str) -> bool {
-        let text = self.name.as_str();
-        let inner = text
-            .get(1..text.len().saturating_sub(1))
-            .unwrap_or_default();
-        if inner.contains('\\') {
-            self.name
-                .read::<String>()
-                .is_ok_and(|decoded| decoded == name)
-        } else {
-            inner == name
+        match &self.name.0[..] {
+            [b'"', inner @ .., b'"'] if inner == name.as_bytes() => !inner.contains(&b'\\'),
+            text if text.contains(&b'\\') => self.name.text().is_some_and(|text| text == name),
+            _ => false,
         }
     }
 }
@@ -207,10 +213,9 @@ impl RawObject {
         let mut object = Self {
             entries: Vec::with_capacity(pairs.len() + 1),
         };
-        // By hash and not by looking through the entries: `cookie` may have as many names as fit into its bytes.
-        let mut places = HashMap::with_capacity(pairs.len());
+        let mut places = Places::for_names(pairs.len());
         for (name, value) in pairs {
-            let place = *places.entry(name.get()).or_insert(object.entries.len());
+            let place = places.of(name.get(), &object.entries);
             match object.entries.get_mut(place) {
                 Some(entry) => entry.value = slice(value),
                 None => object.entries.push(Entry {
@@ -285,7 +290,12 @@ impl RawObject {
     pub fn iter(&self) -> impl Iterator<Item = (String, &Raw)> {
         self.entries
             .iter()
-            .filter_map(|entry| Some((entry.name.read().ok()?, &entry.value)))
+            .filter_map(|entry| Some((entry.name.text()?.into_owned(), &entry.value)))
+    }
+
+    /// Names as JSON strings and values, in order.
+    pub(crate) fn raw_entries(&self) -> impl Iterator<Item = (&Raw, &Raw)> {
+        self.entries.iter().map(|entry| (&entry.name, &entry.value))
     }
 
     /// The length of [`RawObject::to_bytes`].
@@ -324,6 +334,29 @@ impl RawObject {
     #[must_use]
     pub fn from_raw(raw: &Raw, max_names: usize) -> Option<Self> {
         Self::parse(&raw.0, max_names).ok()
+    }
+}
+
+/// Up to so many names are looked through; more are found by hash: `cookie` may have as many as fit into its bytes.
+const FEW: usize = 16;
+
+/// Where a name of an object that is being read has its place.
+struct Places<'a>(Option<HashMap<&'a str, usize>>);
+
+impl<'a> Places<'a> {
+    fn for_names(names: usize) -> Self {
+        Self((names > FEW).then(|| HashMap::with_capacity(names)))
+    }
+
+    /// The place of a name, written as JSON; behind `entries` if it is new.
+    fn of(&mut self, name: &'a str, entries: &[Entry]) -> usize {
+        match &mut self.0 {
+            Some(places) => *places.entry(name).or_insert(entries.len()),
+            None => entries
+                .iter()
+                .position(|entry| entry.name.0 == name.as_bytes())
+                .unwrap_or(entries.len()),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! Whether a session lives is the store's business (the key's existence and its time to live). `cookie.expires` in the
 //! value goes stale under express, because connect-redis' touch does not rewrite it; nothing here trusts it for that.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -128,11 +128,26 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// A session's stored value, readable and changeable by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+/// A session's stored value, readable and changeable by name. Cheap to clone: the clones share their text until one is
+/// changed.
+#[derive(Clone, Debug)]
+pub struct Record(Arc<Parts>);
+
+/// The text, and what stands in two of its values, read once.
+#[derive(Clone, Debug)]
+struct Parts {
     top: RawObject,
+    cookie: Option<RawObject>,
+    meta: Option<RawObject>,
 }
+
+impl PartialEq for Record {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.top == other.0.top
+    }
+}
+
+impl Eq for Record {}
 
 impl Record {
     /// A new record: `cookie` with express's keys in express's order, and nothing else.
@@ -161,7 +176,11 @@ impl Record {
         }
         let mut top = RawObject::new();
         top.set(COOKIE, cookie.to_raw());
-        Self { top }
+        Self(Arc::new(Parts {
+            top,
+            cookie: Some(cookie),
+            meta: None,
+        }))
     }
 
     /// Reads a stored value. An empty value, `null`, `""` and `TOMBSTONE` (which connect-redis 6.1.0 and 6.1.2 wrote for
@@ -184,7 +203,7 @@ impl Record {
             ));
         }
         let top = RawObject::parse(value, limits.names)?;
-        let record = Self { top };
+        let record = Self::from(top);
         let Some(cookie) = record.cookie() else {
             return Err(Error::new(
                 ErrorKind::Corrupt,
@@ -197,8 +216,13 @@ impl Record {
                 "the stored session's `cookie.maxAge` is not a number, which express-session requires",
             ));
         }
-        for (name, value) in record.top.iter() {
-            check_depth(&name, value, limits)?;
+        for (name, value) in record.0.top.raw_entries() {
+            // A name that cannot be read is carried along, whatever it has.
+            if is_deep(value, limits)
+                && let Some(name) = name.text()
+            {
+                check_depth(&name, value, limits)?;
+            }
         }
         Ok(Some(record))
     }
@@ -206,28 +230,34 @@ impl Record {
     /// The value to store.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        self.top.to_bytes()
+        self.0.top.to_bytes()
     }
 
     /// The raw value of a top-level name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Raw> {
-        self.top.get(name)
+        self.0.top.get(name)
     }
 
     /// Gives a top-level name a value. The caller has checked the name with [`check_name`].
     pub fn set(&mut self, name: &str, value: Raw) {
-        self.top.set(name, value);
+        let parts = Arc::make_mut(&mut self.0);
+        parts.top.set(name, value);
+        parts.read(name);
     }
 
     /// Takes a top-level name away.
     pub fn remove(&mut self, name: &str) -> Option<Raw> {
-        self.top.remove(name)
+        let parts = Arc::make_mut(&mut self.0);
+        let removed = parts.top.remove(name);
+        parts.read(name);
+        removed
     }
 
     /// The application's names in order, without `cookie` and `__ck`.
     pub fn data(&self) -> impl Iterator<Item = (String, &Raw)> {
-        self.top
+        self.0
+            .top
             .iter()
             .filter(|(name, _)| name != COOKIE && name != META)
     }
@@ -235,17 +265,18 @@ impl Record {
     /// The whole object.
     #[must_use]
     pub fn object(&self) -> &RawObject {
-        &self.top
+        &self.0.top
     }
 
-    fn cookie(&self) -> Option<RawObject> {
-        RawObject::from_raw(self.top.get(COOKIE)?, usize::MAX)
+    fn cookie(&self) -> Option<&RawObject> {
+        self.0.cookie.as_ref()
     }
 
     fn change_cookie(&mut self, change: impl FnOnce(&mut RawObject)) {
-        let mut cookie = self.cookie().unwrap_or_default();
-        change(&mut cookie);
-        self.top.set_first(COOKIE, cookie.to_raw());
+        let Parts { top, cookie, .. } = Arc::make_mut(&mut self.0);
+        let cookie = cookie.get_or_insert_default();
+        change(cookie);
+        top.set_first(COOKIE, cookie.to_raw());
     }
 
     /// The lifetime this record asks for. `None` where `originalMaxAge` says nothing usable: absent, or a number that
@@ -272,7 +303,7 @@ impl Record {
     /// `cookie.expires`, if it is a date. Stale by nature: never a reason to think a session dead or alive.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
-        let text: String = self.cookie()?.get("expires")?.read().ok()?;
+        let text = self.cookie()?.get("expires")?.text()?;
         Timestamp::parse_iso(&text)
     }
 
@@ -283,17 +314,19 @@ impl Record {
         self.change_cookie(|cookie| cookie.set("expires", value));
     }
 
-    pub(crate) fn meta(&self) -> Option<RawObject> {
-        RawObject::from_raw(self.top.get(META)?, usize::MAX)
+    pub(crate) fn meta(&self) -> Option<&RawObject> {
+        self.0.meta.as_ref()
     }
 
     pub(crate) fn change_meta(&mut self, change: impl FnOnce(&mut RawObject)) {
-        let mut meta = self.meta().unwrap_or_default();
-        change(&mut meta);
-        if meta.is_empty() {
-            self.top.remove(META);
+        let Parts { top, meta, .. } = Arc::make_mut(&mut self.0);
+        let object = meta.get_or_insert_default();
+        change(object);
+        if object.is_empty() {
+            top.remove(META);
+            *meta = None;
         } else {
-            self.top.set(META, meta.to_raw());
+            top.set(META, object.to_raw());
         }
     }
 
@@ -324,7 +357,7 @@ impl Record {
         let time = |raw: &Raw| raw.read().ok().map(Timestamp::from_millis);
         let signed_in = meta.get("signedIn").and_then(time);
         Identity {
-            owner: meta.get("owner").and_then(|raw| raw.read().ok()),
+            owner: meta.get("owner").and_then(Raw::text).map(Cow::into_owned),
             signed_in,
             authenticated: meta.get("authenticated").map_or(signed_in, time),
         }
@@ -348,6 +381,32 @@ impl Record {
                 None => meta.set("authenticated", Raw::null()),
             }
         });
+    }
+}
+
+impl From<RawObject> for Record {
+    fn from(top: RawObject) -> Self {
+        let mut parts = Parts {
+            top,
+            cookie: None,
+            meta: None,
+        };
+        parts.read(COOKIE);
+        parts.read(META);
+        Self(Arc::new(parts))
+    }
+}
+
+impl Parts {
+    /// Reads what stands under `name`, if it is one of ours.
+    fn read(&mut self, name: &str) {
+        let place = match name {
+            COOKIE => &mut self.cookie,
+            META => &mut self.meta,
+            _ => return,
+        };
+        let value = self.top.get(name);
+        *place = value.and_then(|value| RawObject::from_raw(value, usize::MAX));
     }
 }
 
@@ -440,9 +499,13 @@ pub fn check_value(name: &str, value: &Raw, limits: &Limits, exclusive: bool) ->
     Ok(())
 }
 
+/// A value nested deeper than the limit is longer than twice the limit.
+fn is_deep(value: &Raw, limits: &Limits) -> bool {
+    value.len() > limits.depth.saturating_mul(2) && value.depth() > limits.depth
+}
+
 fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
-    // A value nested deeper than the limit is longer than twice the limit.
-    if value.len() > limits.depth.saturating_mul(2) && value.depth() > limits.depth {
+    if is_deep(value, limits) {
         let limit = limits.depth;
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -452,12 +515,19 @@ fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
+/// More than `cookie`, a date in it and the end of the absolute lifetime can add to a value.
+const DATED_MORE: usize = 256;
+
 /// Checks the whole record after `name` was changed.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::TooLarge`], naming the name.
 pub fn check_size(record: &Record, name: &str, limits: &Limits) -> Result<(), Error> {
+    let top = &record.0.top;
+    if top.len() + 2 <= limits.names && top.byte_len() + DATED_MORE <= limits.bytes {
+        return Ok(());
+    }
     // The plan may still write the date and the end of the absolute lifetime. What is accepted here must be within the
     // limits when it is read again.
     let mut dated = record.clone();
@@ -465,7 +535,7 @@ pub fn check_size(record: &Record, name: &str, limits: &Limits) -> Result<(), Er
     if dated.ends().is_none() {
         dated.set_ends(Some(Timestamp::from_millis(i64::MAX)));
     }
-    let (names, size) = (dated.top.len(), dated.top.byte_len());
+    let (names, size) = (dated.0.top.len(), dated.0.top.byte_len());
     if names > limits.names {
         let limit = limits.names;
         return Err(Error::new(

@@ -109,9 +109,9 @@ impl Record {
         let text = |name: &str| meta.get(name)?.read::<String>().ok();
         let address = text("address").and_then(|text| text.parse::<IpAddr>().ok());
         Usage {
-            created: moment(&meta, "created"),
-            seen: moment(&meta, "seen"),
-            kept: moment(&meta, "kept"),
+            created: moment(meta, "created"),
+            seen: moment(meta, "seen"),
+            kept: moment(meta, "kept"),
             client: Client {
                 user_agent: text("agent").and_then(|text| plain(&text, MAX_USER_AGENT_LEN)),
                 address: address.map(|address| address.to_string()),
