@@ -5,7 +5,7 @@
 use std::{env, process::ExitCode};
 
 use cloakroom::Error;
-use cloakroom_bench::guarded::{STEPS, Stage, Step, step};
+use cloakroom_guarded::{STEPS, Stage, Step, step};
 
 /// Often enough that what is only done the first time no longer shows.
 const OFTEN: u32 = 64;

@@ -22,7 +22,7 @@ use http_body_util::Empty;
 use tokio::runtime::Runtime;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use crate::{secrets, session};
+use cloakroom_bench::{secrets, session};
 
 const NAME: &str = "__Host-sid";
 
