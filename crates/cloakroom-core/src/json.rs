@@ -3,14 +3,11 @@
 //! JSON that JavaScript writes is not always JSON that Rust reads into values: lone surrogates, nesting beyond 127,
 //! numbers that lose digits. Text that is only carried along loses nothing.
 
+mod scan;
+
 use std::{borrow::Cow, collections::HashMap, fmt, str};
 
 use bytes::Bytes;
-use serde::{
-    Deserializer as _,
-    de::{MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
 
 use crate::{Error, ErrorKind};
 
@@ -198,29 +195,25 @@ impl RawObject {
             )
         };
         let text = str::from_utf8(source).map_err(|_| corrupt("not UTF-8"))?;
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let pairs = reader
-            .deserialize_map(Pairs { max_names })
-            .and_then(|pairs| reader.end().map(|()| pairs))
-            .map_err(|_| corrupt("not readable"))?;
+        let pairs = scan::pairs(text, max_names).ok_or_else(|| corrupt("not readable"))?;
         if pairs.len() > max_names {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!("the stored session has more than {max_names} names"),
             ));
         }
-        let slice = |raw: &RawValue| Raw(source.slice_ref(raw.get().as_bytes()));
         let mut object = Self {
             entries: Vec::with_capacity(pairs.len() + 1),
         };
         let mut places = Places::for_names(pairs.len());
         for (name, value) in pairs {
-            let place = places.of(name.get(), &object.entries);
+            let value = Raw(source.slice(value));
+            let place = places.of(&text[name.clone()], &object.entries);
             match object.entries.get_mut(place) {
-                Some(entry) => entry.value = slice(value),
+                Some(entry) => entry.value = value,
                 None => object.entries.push(Entry {
-                    name: slice(name),
-                    value: slice(value),
+                    name: Raw(source.slice(name)),
+                    value,
                 }),
             }
         }
@@ -363,29 +356,6 @@ impl<'a> Places<'a> {
 fn quoted(name: &str) -> Raw {
     // Writing a string as JSON cannot fail.
     Raw::of(name).unwrap_or_else(|_| Raw::null())
-}
-
-struct Pairs {
-    max_names: usize,
-}
-
-impl<'de> Visitor<'de> for Pairs {
-    type Value = Vec<(&'de RawValue, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
-            // One too many is enough for the caller to refuse; the rest is read and dropped.
-            if pairs.len() <= self.max_names {
-                pairs.push(pair);
-            }
-        }
-        Ok(pairs)
-    }
 }
 
 #[cfg(test)]

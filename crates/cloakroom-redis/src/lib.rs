@@ -88,6 +88,7 @@ mod fault;
 mod keys;
 mod link;
 mod owner_index;
+mod renewals;
 mod scan;
 mod script;
 mod server;

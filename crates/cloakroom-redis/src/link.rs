@@ -210,7 +210,10 @@ impl Link {
 
     /// Sees that the task runs which keeps the connection. It ends with the runtime that it was started in.
     fn keep(&self) {
-        if self.shared.running.swap(true, Ordering::AcqRel) {
+        // Read first: a write by every call would send the flag from core to core.
+        if self.shared.running.load(Ordering::Acquire)
+            || self.shared.running.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let running = Running(self.shared.clone());
@@ -221,8 +224,19 @@ impl Link {
         *keeper = Some(task.abort_handle());
     }
 
+    /// The connection, if it is there.
+    fn present(&self) -> Option<Arc<Live>> {
+        match &*self.shared.state.borrow() {
+            State::Up(live) if !live.dead.load(Ordering::Relaxed) => Some(live.clone()),
+            _ => None,
+        }
+    }
+
     async fn live(&self, deadline: Instant) -> Result<Arc<Live>, Fault> {
         self.keep();
+        if let Some(live) = self.present() {
+            return Ok(live);
+        }
         let mut state = self.shared.state.subscribe();
         let settled = state.wait_for(|state| match state {
             State::Connecting => false,

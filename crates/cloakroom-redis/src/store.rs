@@ -16,6 +16,7 @@ use crate::{
     fault::{Fault, Refusal},
     keys::{Keys, reason, tombstone_millis, word},
     link::{Call, Link, Live},
+    renewals::Renewals,
     script::{self, Script},
     server::ServerInfo,
 };
@@ -30,6 +31,7 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) link: Link,
+    pub(crate) renewals: Renewals,
     max_value_size: usize,
 }
 
@@ -55,6 +57,7 @@ impl RedisStore {
         let inner = Arc::new(Inner {
             keys: Keys { prefix },
             link,
+            renewals: Renewals::default(),
             max_value_size,
         });
         Self { inner }
@@ -139,7 +142,7 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
-        let renewed = self.inner.renew(id, millis(ttl)).await;
+        let renewed = self.inner.renew(id, ttl).await;
         renewed.map_err(|fault| self.fail(fault))
     }
 
@@ -165,8 +168,9 @@ impl Inner {
     pub(crate) fn look(&self, id: &SessionId) -> Pipeline {
         let mut look = Pipeline::with_capacity(4);
         let key = self.keys.session(id);
-        look.cmd("GET").arg(&key).cmd("PTTL").arg(&key);
-        look.cmd("GET").arg(self.keys.tombstone(id));
+        look.add_command(on_key("GET", &key))
+            .add_command(on_key("PTTL", &key))
+            .add_command(on_key("GET", &self.keys.tombstone(id)));
         look
     }
 
@@ -317,22 +321,6 @@ impl Inner {
         }))
     }
 
-    async fn renew(self: &Arc<Self>, id: &SessionId, millis: u64) -> Result<bool, Fault> {
-        let call = self.link.call()?;
-        let key = self.keys.session(id);
-        let mut renew = Pipeline::with_capacity(2);
-        // The tombstone last, as above.
-        renew.cmd("PEXPIRE").arg(&key).arg(millis);
-        renew.cmd("EXISTS").arg(self.keys.tombstone(id));
-        let answers = self.twice(&call, &renew).await?;
-        let [renewed, tombstone] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
-        let (ended, renewed) = (number(tombstone)? != 0, number(renewed)? != 0);
-        if ended && renewed {
-            self.delete_again(key);
-        }
-        Ok(renewed && !ended)
-    }
-
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Fault> {
         let call = self.link.call()?;
         let millis = tombstone_millis().to_string();
@@ -406,7 +394,7 @@ impl Inner {
 
     /// Deletes what somebody brought back beside a tombstone. Nobody waits for it, and where it cannot be done, on a
     /// replica for instance, the next look tries again.
-    fn delete_again(self: &Arc<Self>, key: String) {
+    pub(crate) fn delete_again(self: &Arc<Self>, key: String) {
         let inner = self.clone();
         tokio::spawn(async move {
             let mut delete = Cmd::new();
@@ -423,6 +411,13 @@ impl Inner {
             }
         });
     }
+}
+
+/// A command whose first argument is a key.
+pub(crate) fn on_key(name: &str, key: &str) -> Cmd {
+    let mut command = Cmd::with_capacity(3, name.len() + key.len() + 20);
+    command.arg(name).arg(key);
+    command
 }
 
 /// A time in whole milliseconds; what is shorter than one is over at once.

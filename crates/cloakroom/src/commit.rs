@@ -12,7 +12,7 @@ use cloakroom_core::{
     session::{Origin, View},
 };
 
-use step::{Step, step};
+use step::{Step, step, step_at_once};
 pub(crate) use turns::Turns;
 
 use crate::{
@@ -86,6 +86,20 @@ pub(crate) struct Circumstances {
     pub(crate) deliverable: bool,
     /// How long ago the session was loaded.
     pub(crate) age: Duration,
+}
+
+/// Commits a view that was only read: answers with what the browser is to be told. `None` where there
+/// is something to write, to ask or to refuse.
+pub(crate) fn commit_at_once(
+    config: &Arc<Config>,
+    view: &View,
+    circumstances: Circumstances,
+) -> Option<CookieOp> {
+    if !circumstances.deliverable || view.is_modified() {
+        return None;
+    }
+    let planned = plan(view, &config.policy, config.clock.now());
+    step_at_once(config, planned, circumstances.age)
 }
 
 /// Commits a view.

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
-    Clock, CookieOptions, Error, ErrorKind, Secrets, SessionId, Store, id::ID_BYTES,
+    Clock, CookieOptions, Error, Secrets, SessionId, Store,
     merge::Resolver, policy::Policy, record::StoredAttributes,
 };
 use ipnet::IpNet;
@@ -11,13 +11,11 @@ use tokio::sync::Semaphore;
 
 use crate::{
     commit::Turns,
+    ids::IdSource,
     outage::{OutagePolicy, Renderer},
     owners::{Owners, cache::Revocations, limit::OwnerLimit},
     proxy::RequestScheme,
 };
-
-/// Draws the random bytes of a new id.
-pub(crate) type IdSource = Arc<dyn Fn() -> Result<[u8; ID_BYTES], Error> + Send + Sync>;
 
 /// How much that nobody waits for may be under way at once: renewals, and claims, releases and ends for the owner index. What
 /// is more is left out. A renewal that is left out is counted; the index is verified by whoever reads it.
@@ -84,18 +82,4 @@ impl fmt::Debug for Config {
             .field("owned", &self.owned)
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn system_ids() -> IdSource {
-    Arc::new(|| {
-        let mut bytes = [0; ID_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Error::new(
-                ErrorKind::Unavailable,
-                "the system has no random bytes for a session id",
-            )
-            .with_source(error)
-        })?;
-        Ok(bytes)
-    })
 }

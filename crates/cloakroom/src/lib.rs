@@ -56,6 +56,7 @@ mod config;
 #[cfg(feature = "axum")]
 mod extract;
 mod handle;
+mod ids;
 pub mod layer;
 mod load;
 pub mod memory;

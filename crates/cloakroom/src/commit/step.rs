@@ -34,8 +34,8 @@ pub(super) async fn step(
     planned: Plan,
     age: Duration,
 ) -> Result<Step, Error> {
+    let recheck = needs_recheck(&planned, age);
     let cookie = planned.cookie;
-    let recheck = age >= RECHECK_AFTER && matches!(cookie, CookieOp::Set { .. });
     match planned.store {
         StoreOp::None if recheck && !view.is_new() => {
             let found = timed(config, "load", config.store.load(view.id())).await;
@@ -58,6 +58,28 @@ pub(super) async fn step(
             rotate(config, view, write, &old, grant, cookie).await
         }
     }
+}
+
+/// Carries out what needs no waiting for: nothing, or a renewal beside the response. `None` for everything else.
+pub(super) fn step_at_once(
+    config: &Arc<Config>,
+    planned: Plan,
+    age: Duration,
+) -> Option<CookieOp> {
+    if planned.dropped || needs_recheck(&planned, age) {
+        return None;
+    }
+    match planned.store {
+        StoreOp::None => {}
+        StoreOp::Renew { id, ttl } => renew_beside(config, id, ttl),
+        _ => return None,
+    }
+    Some(planned.cookie)
+}
+
+/// Whether the cookie may be sent only if the session still lives.
+fn needs_recheck(planned: &Plan, age: Duration) -> bool {
+    age >= RECHECK_AFTER && matches!(planned.cookie, CookieOp::Set { .. })
 }
 
 /// Ends the session, and says so only if it is true: one that was rotated meanwhile lives on under an id that only its

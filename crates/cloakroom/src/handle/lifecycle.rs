@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::{Session, Shared, State};
 use crate::{
-    commit::{Circumstances, Failure, Fate, RECHECK_AFTER, Stake, commit},
+    commit::{Circumstances, Failure, Fate, RECHECK_AFTER, Stake, commit, commit_at_once},
     load, observe,
 };
 
@@ -156,6 +156,26 @@ impl Session {
             Fate::Unchanged | Fate::Gone | Fate::Withheld => {}
         }
         Ok(())
+    }
+
+    /// The last commit before the response's head, where nothing has to be waited for: the session was read, and is
+    /// renewed beside the response if at all. `None` where [`close`](Self::close) has more to do; nothing is done then.
+    pub(crate) fn close_at_once(&self) -> Option<Closed> {
+        let _turn = self.0.committing.try_lock().ok()?;
+        let mut state = self.state();
+        if state.head_left || state.out_of_reach || state.cookie != CookieOp::Keep {
+            return None;
+        }
+        let circumstances = Circumstances {
+            deliverable: self.0.deliverable,
+            age: state.loaded.elapsed(),
+        };
+        let cookie = commit_at_once(&self.0.config, &state.aged_view(), circumstances)?;
+        state.head_left = true;
+        Some(Closed {
+            cookie,
+            failure: None,
+        })
     }
 
     /// The last commit before the response's head.

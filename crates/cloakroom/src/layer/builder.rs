@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use crate::{
     SessionLayer, SystemClock,
     commit::Turns,
-    config::{Config, IdSource, Owned, RENEWALS_AT_ONCE, system_ids},
+    config::{Config, Owned, RENEWALS_AT_ONCE},
+    ids::{IdSource, system_ids},
     outage::{OutagePolicy, Renderer},
     owners::{
         DEADLINE, OwnerFrom, Owners, cache::Revocations, limit::OwnerLimit, source::OwnerProbe,

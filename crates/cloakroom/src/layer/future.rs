@@ -130,6 +130,9 @@ where
                         headers::vary(response.headers_mut());
                         return Poll::Ready(Ok(response));
                     };
+                    if let Some(closed) = session.close_at_once() {
+                        return Poll::Ready(Ok(finish(slot, closed, response)));
+                    }
                     this.state.set(State::Committing {
                         commit: Some(Box::pin(async move { session.close().await })),
                         response: Some(response),
