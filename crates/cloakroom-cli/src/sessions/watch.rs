@@ -105,7 +105,9 @@ impl<'a> Way<'a> {
         let mut walk = Walk::live(scope, Progress::shown());
         while let Some(seen) = walk.next().await? {
             if seen.owner() == owner {
-                note("No index knows this owner's sessions, so each look is at all sessions.");
+                walk.aside(|| {
+                    note("No index knows this owner's sessions, so each look is at all sessions.");
+                });
                 return Ok(Self::Walk(owner));
             }
         }
