@@ -29,7 +29,6 @@ pub(super) async fn of_owner(
     while let Some(seen) = source.next().await? {
         listed.push(seen);
     }
-    let by_index = source.is_index();
     drop(source);
     tell(&listed);
     if listed.is_empty() {
@@ -52,14 +51,12 @@ pub(super) async fn of_owner(
     for seen in &listed {
         ended.live += u64::from(store.end(&seen.id, EndReason::Destroyed).await?);
     }
-    if by_index {
-        beyond_the_index(scope, owner, ended).await?;
-    }
-    Ok(())
+    what_stands(scope, owner, ended).await
 }
 
-/// Ends what the index did not know. Who has signed in since the revocation is left.
-async fn beyond_the_index(scope: Scope<'_>, owner: &str, ended: &mut Ended) -> Result<(), Failure> {
+/// Ends what the list had not: what the index does not know, and what was revoked before and still stands. Who has signed in
+/// since the revocation is left.
+async fn what_stands(scope: Scope<'_>, owner: &str, ended: &mut Ended) -> Result<(), Failure> {
     let store = scope.opened.sessions();
     let at = match store.revoked_at(owner).await {
         Ok(at) => at,

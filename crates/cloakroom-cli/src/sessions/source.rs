@@ -43,11 +43,6 @@ impl<'a> Source<'a> {
         Ok(Self::Walk(Box::new(walk), owner))
     }
 
-    /// Whether the index is what gives them.
-    pub(super) fn is_index(&self) -> bool {
-        matches!(self, Self::Index(..))
-    }
-
     /// The next one; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Seen>, Failure> {
         match self {

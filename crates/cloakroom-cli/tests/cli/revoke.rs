@@ -227,6 +227,10 @@ async fn a_session_that_was_revoked_and_stands_is_none() {
     let run = on(&server, &["sessions", "revoke", "--id", "hunter2", "--yes"]);
     assert_eq!(run.well(), "Ended 1 session.\n");
     assert_eq!(server.call(&["EXISTS", "sess:hunter2"]), "0");
+    put(&server, "other", value, HOUR);
+    let run = on(&server, &["sessions", "revoke", "--owner", "花子", "--yes"]);
+    assert_eq!(run.well(), "Ended 1 session.\n");
+    assert_eq!(server.call(&["EXISTS", "sess:other"]), "0");
 }
 
 /// The server stops it: some keys may be read alone.
