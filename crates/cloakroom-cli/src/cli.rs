@@ -77,7 +77,7 @@ impl Color {
     }
 }
 
-/// What stands below the help of every command; a test holds it against [`Exit::ALL`](crate::exit::Exit::ALL).
+/// What stands below the help of the program itself; a test holds it against [`Exit::ALL`](crate::exit::Exit::ALL).
 pub const EXIT_STATUS: &str = "\
 Exit status:
   0  done; where there was a question, the answer is yes

@@ -39,6 +39,19 @@ impl Failure {
         Self::new(Exit::File, format!("{what}: {error}"))
     }
 
+    /// A store that cannot be opened, with the setting that names it.
+    #[must_use]
+    pub fn of_setting(setting: Option<&'static str>, error: Error) -> Self {
+        let failure = Self::from(error);
+        match (setting, failure.message) {
+            (Some(setting), Some(what)) => Self::new(failure.exit, format!("{setting}: {what}")),
+            (_, message) => Self {
+                exit: failure.exit,
+                message,
+            },
+        }
+    }
+
     /// A SQLite file that was open cannot be read. SQLite's own words hold no values.
     #[must_use]
     pub fn sqlite(error: &rusqlite::Error) -> Self {

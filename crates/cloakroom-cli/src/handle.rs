@@ -46,6 +46,14 @@ impl Typed {
         )
     }
 
+    /// The handle, if it is one.
+    pub(crate) fn handle(&self) -> Option<SessionHandle> {
+        match self {
+            Self::Handle(handle) => Some(*handle),
+            Self::Fingerprint(_) => None,
+        }
+    }
+
     /// Whether this names that session.
     pub(crate) fn names(&self, id: &SessionId) -> bool {
         match self {

@@ -33,6 +33,7 @@ mod man;
 mod new;
 mod prefixes;
 mod progress;
+mod refused;
 mod secrets;
 mod sessions;
 mod store;
@@ -54,7 +55,7 @@ use crate::{
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(handle::marked(std::env::args_os())) {
         Ok(cli) => cli,
-        Err(error) => return refused(&error),
+        Err(error) => return refused(&refused::without_ids(error)),
     };
     cli.color.apply();
     let mut output = Output::stdout();

@@ -1,45 +1,61 @@
-//! How far a long scan is, on standard error and only where a person watches.
+//! How far a long walk is, on standard error and only where a person watches.
+
+use std::cell::Cell;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::format;
 
-/// A line that moves. Gone when dropped.
+/// What a whole bar is.
+const WHOLE: u64 = 1000;
+
+/// A bar that moves. Gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
-    of: Option<u64>,
+    /// A server that does not count as we think must not make the bar go backwards.
+    furthest: Cell<u64>,
 }
 
 impl Progress {
-    /// `of` is how many keys there are to look at, if that is known.
-    pub(crate) fn new(of: Option<u64>) -> Self {
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed_precise}") {
-            bar.set_style(style);
+    pub(crate) fn shown() -> Self {
+        let bar = ProgressBar::new(WHOLE);
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3}%  {msg}  {elapsed_precise}");
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
         }
-        Self { bar, of }
+        Self::of(bar)
     }
 
     /// None at all: where the results themselves move on the terminal.
     pub(crate) fn hidden() -> Self {
+        Self::of(ProgressBar::hidden())
+    }
+
+    fn of(bar: ProgressBar) -> Self {
         Self {
-            bar: ProgressBar::hidden(),
-            of: None,
+            bar,
+            furthest: Cell::new(0),
         }
     }
 
-    /// So many sessions were looked at.
-    pub(crate) fn at(&self, sessions: u64) {
+    /// So many sessions were looked at, and this share of the store where that is known.
+    pub(crate) fn at(&self, sessions: u64, share: Option<f64>) {
         if self.bar.is_hidden() {
             return;
         }
-        let sessions = format::sessions(sessions);
-        self.bar.set_message(match self.of {
-            Some(keys) => format!("{sessions}; the database has {} keys", format::count(keys)),
-            None => sessions,
-        });
+        self.bar.set_message(format::sessions(sessions));
+        // A cast of a float saturates.
+        let position = share.map_or(0, |share| (share * WHOLE as f64) as u64);
+        self.furthest.set(self.furthest.get().max(position));
+        self.bar.set_position(self.furthest.get());
         self.bar.tick();
+    }
+
+    /// Writes something to the terminal beside it.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
     }
 }
 

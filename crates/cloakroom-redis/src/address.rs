@@ -27,7 +27,7 @@ use url::Url;
 /// |---|---|
 /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | in the clear; `valkey://` is the same |
 /// | `rediss://...` | over TLS; `valkeys://` is the same |
-/// | `unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` | a Unix socket; `redis+unix://` and `redis-socket://` are the same |
+/// | `unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` | a Unix socket; `redis+unix://`, `valkey+unix://` and `redis-socket://` are the same |
 ///
 /// Characters that have a meaning in URLs are written with percent signs: a password `a/b` is `a%2Fb`.
 #[derive(Clone)]
@@ -127,7 +127,40 @@ fn wrong(what: &str) -> Error {
     )
 }
 
+/// What the scheme of a URL says.
+enum Scheme {
+    /// A host, with TLS or without.
+    Host {
+        tls: bool,
+    },
+    Socket,
+}
+
+fn scheme(name: &str) -> Option<Scheme> {
+    match name {
+        "redis" | "valkey" => Some(Scheme::Host { tls: false }),
+        "rediss" | "valkeys" => Some(Scheme::Host { tls: true }),
+        "unix" | "redis+unix" | "valkey+unix" | "redis-socket" => Some(Scheme::Socket),
+        _ => None,
+    }
+}
+
 impl Address {
+    /// Whether this is meant as the URL of a server: one of the schemes above, in whatever case, and `://`. For settings that
+    /// may name something else; what follows is not looked at.
+    ///
+    /// ```
+    /// use cloakroom_redis::Address;
+    ///
+    /// assert!(Address::is_url("rediss://cache.internal"));
+    /// assert!(!Address::is_url("sqlite:data/sessions.db"));
+    /// ```
+    #[must_use]
+    pub fn is_url(text: &str) -> bool {
+        let name = text.split_once("://").map(|(name, _)| name);
+        name.is_some_and(|name| scheme(&name.to_ascii_lowercase()).is_some())
+    }
+
     pub(crate) fn parse(&self) -> Result<Parsed, Error> {
         match &self.0 {
             Form::Url(url) => parse_url(url),
@@ -173,11 +206,10 @@ fn parse_url(text: &str) -> Result<Parsed, Error> {
             "has a `#`; write `%23` if it belongs to the password, and leave other things away: there is no option behind it",
         ));
     }
-    let mut parsed = match url.scheme() {
-        "redis" | "valkey" => parse_host(&url, false)?,
-        "rediss" | "valkeys" => parse_host(&url, true)?,
-        "unix" | "redis+unix" | "valkey+unix" | "redis-socket" => parse_socket(&url)?,
-        _ => {
+    let mut parsed = match scheme(url.scheme()) {
+        Some(Scheme::Host { tls }) => parse_host(&url, tls)?,
+        Some(Scheme::Socket) => parse_socket(&url)?,
+        None => {
             return Err(wrong(
                 "has an unknown scheme; there are redis://, rediss:// for TLS and unix:// for a socket",
             ));
@@ -274,6 +306,30 @@ mod tests {
     fn tcp(host: &str, port: u16) -> Endpoint {
         let host = host.into();
         Endpoint::Tcp { host, port }
+    }
+
+    #[test]
+    fn what_is_taken_for_a_url_is_read_and_nothing_else_is() {
+        for (start, rest) in [
+            ("redis", "h"),
+            ("rediss", "h"),
+            ("valkey", "h"),
+            ("valkeys", "h"),
+            ("unix", "/s"),
+            ("redis+unix", "/s"),
+            ("valkey+unix", "/s"),
+            ("redis-socket", "/s"),
+        ] {
+            for start in [start.to_owned(), start.to_uppercase()] {
+                let url = format!("{start}://{rest}");
+                assert!(Address::is_url(&url), "{url}");
+                assert!(Address::from(url.as_str()).parse().is_ok(), "{url}");
+            }
+        }
+        for other in ["", "h", "redis", "redis:h", "http://h", "sqlite:x", "://h"] {
+            assert!(!Address::is_url(other), "{other}");
+            assert!(Address::from(other).parse().is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -1,12 +1,46 @@
 //! The names of keys.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use cloakroom_core::{EndReason, SessionId, owner_index::Whose, store::TOMBSTONE_TTL};
 
 /// What a tombstone's key begins with. No prefix of a session begins so, and a Node peer that lists or clears the sessions
 /// below such a prefix does not meet it.
 const TOMBSTONE: &str = "ck:t:";
+
+/// The names of keys that have to do with one session and one owner, as [`RedisStore::key_names`](crate::RedisStore::key_names)
+/// gives them. The [crate's documentation](crate) says what stands there.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyNames {
+    /// The session.
+    pub session: String,
+    /// Its tombstone.
+    pub tombstone: String,
+    /// The owner's claims, by their time.
+    pub claims: String,
+    /// The same by the time until which they are kept.
+    pub keeps: String,
+    /// The owner's revocation.
+    pub revocation: String,
+    /// Everybody's revocation.
+    pub everybody: String,
+    /// The time of the latest revocation.
+    pub revision: String,
+    /// The last time that was given.
+    pub last: String,
+    /// The pattern of `SCAN` that matches what begins with the prefix, and nothing else.
+    pub pattern: String,
+}
+
+/// A key holds an id.
+impl fmt::Debug for KeyNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyNames")
+            .field("pattern", &self.pattern)
+            .finish_non_exhaustive()
+    }
+}
 
 /// From ids and owners to keys, and back to ids.
 #[derive(Clone, Debug)]
@@ -72,6 +106,21 @@ impl Keys {
             ("", "")
         } else {
             ("{", "}")
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn names(&self, id: &SessionId, owner: &str) -> KeyNames {
+        KeyNames {
+            session: self.session(id),
+            tombstone: self.tombstone(id),
+            claims: self.claims(owner),
+            keeps: self.keeps(owner),
+            revocation: self.revocation(Whose::Owner(owner)),
+            everybody: self.revocation(Whose::Everybody),
+            revision: self.revision(),
+            last: self.last(),
+            pattern: self.pattern(),
         }
     }
 
@@ -224,5 +273,27 @@ mod tests {
             prefix: r"a*?[b-c]^\:".into(),
         };
         assert_eq!(keys.pattern(), r"a\*\?\[b\-c\]\^\\:*");
+    }
+
+    #[test]
+    fn names_for_tools_are_those_of_the_store_and_show_no_id() {
+        let keys = Keys {
+            prefix: "a{:".into(),
+        };
+        let id = SessionId::parse("hunter2").unwrap();
+        let names = keys.names(&id, "hanako");
+        assert_eq!(names.tombstone, "ck:t:{a{:hunter2}");
+        assert_eq!(
+            [
+                &names.claims,
+                &names.keeps,
+                &names.revocation,
+                &names.everybody,
+                &names.revision,
+                &names.last
+            ],
+            index("a{:", "hanako").each_ref()
+        );
+        assert!(!format!("{names:?}").contains("hunter2"));
     }
 }

@@ -100,6 +100,7 @@ pub use address::Address;
 pub use ask::Reply;
 pub use builder::RedisStoreBuilder;
 pub use credentials::{Credentials, CredentialsProvider};
+pub use keys::KeyNames;
 pub use server::{ServerInfo, ServerKind};
 pub use store::RedisStore;
 pub use tls::Tls;

@@ -14,7 +14,7 @@ use crate::{
     answer::{Compared, Left, bytes, compared, number, remaining, three, unexpected},
     builder::RedisStoreBuilder,
     fault::{Fault, Refusal},
-    keys::{Keys, reason, tombstone_millis, word},
+    keys::{KeyNames, Keys, reason, tombstone_millis, word},
     link::{Call, Link, Live},
     renewals::Renewals,
     script::{self, Script},
@@ -67,6 +67,12 @@ impl RedisStore {
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.inner.keys.prefix
+    }
+
+    /// The keys of a session and of an owner, for tools that look after a server beside the store.
+    #[must_use]
+    pub fn key_names(&self, id: &SessionId, owner: &str) -> KeyNames {
+        self.inner.keys.names(id, owner)
     }
 
     /// Where the server is, as messages show it: without a user and a password.

@@ -6,12 +6,10 @@ use std::{
     time::Duration,
 };
 
+use cloakroom::redis::Address;
 use ipnet::IpNet;
 
-use super::{
-    ConfigError, MIN_SECRET_BYTES, SecretTexts, StoreChoice,
-    redis::{is_redis_scheme, parse_redis_url},
-};
+use super::{ConfigError, MIN_SECRET_BYTES, SecretTexts, StoreChoice, redis::parse_redis_url};
 
 /// Browsers keep no cookie longer than 400 days, so no session is worth keeping longer either.
 const MAX_AGE_RANGE_MS: std::ops::RangeInclusive<u64> = 1_000..=34_560_000_000;
@@ -148,7 +146,7 @@ pub(super) fn parse_store(text: &str, folder: &Path) -> Result<StoreChoice, Conf
             "the path of a file must follow, such as `sqlite:data/sessions.db`",
         )),
         "sqlite" => Ok(StoreChoice::Sqlite(PathBuf::from(rest))),
-        _ if is_redis_scheme(scheme) => Ok(StoreChoice::Redis {
+        _ if Address::is_url(text) => Ok(StoreChoice::Redis {
             server: parse_redis_url("SESSION_STORE", text)?,
             folder: folder.to_owned(),
         }),

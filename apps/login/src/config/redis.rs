@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cloakroom::redis::{RedisStore, RedisStoreBuilder, Tls};
+use cloakroom::redis::{Address, RedisStore, RedisStoreBuilder, Tls};
 
 use super::{ConfigError, Settings, parse::parse_bool, refuse, refuse_hidden, set};
 
@@ -119,28 +119,12 @@ pub(super) fn parse_redis(settings: &Settings) -> Result<Option<RedisServer>, Co
     }
 }
 
-const SCHEMES: [&str; 7] = [
-    "redis",
-    "rediss",
-    "valkey",
-    "valkeys",
-    "unix",
-    "redis+unix",
-    "redis-socket",
-];
-
-/// Whether this is a scheme of a server's URL.
-pub(super) fn is_redis_scheme(scheme: &str) -> bool {
-    SCHEMES.contains(&scheme)
-}
-
 /// The scheme is checked here, the rest by the store, whose error says what is wrong with it.
 pub(super) fn parse_redis_url(
     variable: &'static str,
     text: &str,
 ) -> Result<RedisServer, ConfigError> {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    if !is_redis_scheme(scheme) {
+    if !Address::is_url(text) {
         return Err(refuse_hidden(
             variable,
             "it must be a URL such as `redis://localhost:6379`, `rediss://` for TLS or `unix:///path` for a socket",

@@ -2,13 +2,14 @@
 
 use std::{fs, io::Read as _};
 
-use cloakroom::core::Loaded;
+use cloakroom::{SessionId, core::Loaded};
 
 use super::{DoctorArgs, finding::Finding};
 use crate::{
     cookie::{Verified, argument_or_input, candidates, verify_first, which, why},
     failure::Failure,
     secrets::SecretTexts,
+    sessions::{Revocations, Scope},
     store::{Environment as _, Opened, Process},
 };
 
@@ -53,17 +54,35 @@ pub(super) async fn look(args: &DoctorArgs, opened: &Opened) -> Result<Vec<Findi
             let handle = id.handle();
             let what = format!("session {handle}, {}", which(secret, secrets.len()));
             findings.push(Finding::ok("cookie", what));
-            findings.push(match opened.sessions().load(&id).await? {
-                Loaded::Live(_) => Finding::ok("session", format!("{handle} lives")),
-                Loaded::Ended(_) => Finding::note("session", format!("{handle} was ended a short while ago")),
-                _ => {
-                    let advice = "it has ended, or the application has another store or prefix: see --store and --prefix";
-                    Finding::warning("session", format!("there is no session {handle}"), advice)
-                }
-            });
+            findings.push(session(opened, id).await?);
         }
     }
     Ok(findings)
+}
+
+/// What has become of the session. One that stands in the store may have been revoked: nobody can use it.
+async fn session(opened: &Opened, id: SessionId) -> Result<Finding, Failure> {
+    let handle = id.handle();
+    Ok(match opened.sessions().load(&id).await? {
+        Loaded::Live(stored) => {
+            let seen = Scope::of(opened).see(id, &stored);
+            let mut revocations = Revocations::new(opened.sessions());
+            if revocations.ended(&seen).await? {
+                let what =
+                    format!("{handle} was revoked; it stands in the store until it is presented");
+                Finding::note("session", what)
+            } else {
+                Finding::ok("session", format!("{handle} lives"))
+            }
+        }
+        Loaded::Ended(_) => {
+            Finding::note("session", format!("{handle} was ended a short while ago"))
+        }
+        _ => {
+            let advice = "it has ended, or the application has another store or prefix: see --store and --prefix";
+            Finding::warning("session", format!("there is no session {handle}"), advice)
+        }
+    })
 }
 
 fn strength(secrets: Option<&SecretTexts>) -> Finding {

@@ -1,6 +1,9 @@
 //! Whether the user of the store may do what the store does. SECURITY.md has the same list.
 
-use cloakroom::redis::{RedisStore, Reply};
+use cloakroom::{
+    SessionId,
+    redis::{KeyNames, RedisStore, Reply},
+};
 
 use super::finding::Finding;
 use crate::failure::Failure;
@@ -22,19 +25,13 @@ struct Need {
     what_for: &'static str,
 }
 
-fn needs(prefix: &str) -> Vec<Need> {
-    let session = format!("{prefix}{PROBE}");
-    let tombstone = if prefix.contains('{') {
-        format!("ck:t:{session}")
-    } else {
-        format!("ck:t:{{{session}}}")
-    };
+fn needs(keys: &KeyNames) -> Vec<Need> {
     let need = |words: &[&str], writes, what_for| Need {
         command: words.iter().map(|&word| word.to_owned()).collect(),
         writes,
         what_for,
     };
-    let (session, tombstone) = (session.as_str(), tombstone.as_str());
+    let (session, tombstone) = (keys.session.as_str(), keys.tombstone.as_str());
     vec![
         need(&["GET", session], false, "reading sessions"),
         need(
@@ -80,20 +77,13 @@ fn needs(prefix: &str) -> Vec<Need> {
 }
 
 /// What the owner index needs beside that. An application that does not sign out everywhere needs none of it.
-fn needs_of_index(prefix: &str) -> Vec<Need> {
-    let (open, close) = if prefix.contains('{') {
-        ("", "")
-    } else {
-        ("{", "}")
-    };
-    let key = |kind: char| format!("ck:{kind}:{open}{}:{prefix}{close}{PROBE}", prefix.len());
-    let (claims, revocation) = (key('u'), key('e'));
+fn needs_of_index(keys: &KeyNames) -> Vec<Need> {
     let need = |words: &[&str], writes| Need {
         command: words.iter().map(|&word| word.to_owned()).collect(),
         writes,
         what_for: "the owner index",
     };
-    let (claims, revocation) = (claims.as_str(), revocation.as_str());
+    let (claims, revocation) = (keys.claims.as_str(), keys.revocation.as_str());
     vec![
         need(&["TIME"], false),
         need(&["GET", revocation], false),
@@ -127,9 +117,17 @@ struct Missing {
 pub(super) async fn look(store: &RedisStore, read_only: bool) -> Result<Vec<Finding>, Failure> {
     let user = store.ask(&["ACL", "WHOAMI"]).await?;
     let user = user.as_str();
-    let missing = missing(store, user, needs(store.prefix()), read_only).await?;
-    let of_index = self::missing(store, user, needs_of_index(store.prefix()), read_only).await?;
+    let Some(keys) = keys(store) else {
+        return Ok(vec![Finding::note("rights", "not looked at")]);
+    };
+    let missing = missing(store, user, needs(&keys), read_only).await?;
+    let of_index = self::missing(store, user, needs_of_index(&keys), read_only).await?;
     Ok(judge(&missing, &of_index))
+}
+
+/// The keys of a session and of an owner that there are not.
+fn keys(store: &RedisStore) -> Option<KeyNames> {
+    Some(store.key_names(&SessionId::parse(PROBE)?, PROBE))
 }
 
 async fn missing(
@@ -242,9 +240,14 @@ mod tests {
         assert_eq!(tried(&Reply::Nil), Verdict::May);
     }
 
+    fn store(prefix: &str) -> RedisStore {
+        let builder = RedisStore::builder("redis://localhost");
+        builder.prefix(prefix).connect_lazy().unwrap()
+    }
+
     #[test]
     fn what_is_missing_is_named_with_what_it_is_for() {
-        let list = needs("sess:");
+        let list = needs(&keys(&store("sess:")).unwrap());
         let lacks: Vec<_> = list.iter().map(lack).collect();
         assert!(
             lacks.contains(&"SET on `ck:*` (ending sessions)".to_owned()),

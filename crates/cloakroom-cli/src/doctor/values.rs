@@ -1,13 +1,6 @@
 //! What lies under the prefix: sessions that Node reads as we do, and nothing else.
 
-use cloakroom::{
-    core::{
-        ErrorKind,
-        record::{Record, check_name},
-        store::Stored,
-    },
-    redis::RedisStore,
-};
+use cloakroom::{SessionId, core::record::check_name, redis::RedisStore};
 
 use super::finding::Finding;
 use crate::{
@@ -16,22 +9,22 @@ use crate::{
     format::{count, sessions},
     prefixes,
     progress::Progress,
-    sessions::{Walk, limits},
+    sessions::{Content, Scope, Seen, Walk},
     store::Opened,
 };
 
 /// Prefixes that are mixed up, and keys that are no strings.
 pub(super) async fn prefixes(opened: &Opened) -> Result<Vec<Finding>, Failure> {
     let prefix = opened.prefix();
-    let others = prefixes::others(opened).await?;
+    let others = prefixes::look(opened).await?;
     let mut findings = Vec::new();
     if let Opened::Redis(store) = opened {
         // In a SQLite file the prefix is a column of its own, and none is within another.
         if prefix.is_empty() {
             let advice = "give the sessions a prefix of their own, `sess:` for instance: every key of the database is taken for a session";
             findings.push(Finding::warning("prefix", "it is empty", advice));
-        } else if let Some(other) = others.iter().find(|other| nested(prefix, other)) {
-            let advice = "end each prefix with a colon and let none begin with another: each lists and counts the other's sessions";
+        } else if let Some(other) = others.clash(store).await? {
+            let advice = "end each prefix with a colon and let none begin with another: the shorter one lists and counts the other's sessions. Ids with colons in them look the same, and are no harm";
             findings.push(Finding::warning(
                 "prefix",
                 format!("`{prefix}` and `{other}` begin alike"),
@@ -41,18 +34,13 @@ pub(super) async fn prefixes(opened: &Opened) -> Result<Vec<Finding>, Failure> {
         findings.extend(strangers(store).await?);
     }
     if findings.is_empty() {
-        let beside: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
-        let what = match beside.as_slice() {
-            [] => format!("`{prefix}`, with no others seen beside it"),
-            _ => format!("`{prefix}`, beside {}", beside.join(", ")),
+        let what = match others.shown() {
+            None => format!("`{prefix}`, with no others seen beside it"),
+            Some(others) => format!("`{prefix}`, beside {others}"),
         };
         findings.push(Finding::ok("prefix", what));
     }
     Ok(findings)
-}
-
-fn nested(prefix: &str, other: &str) -> bool {
-    other.starts_with(prefix) || prefix.starts_with(other)
 }
 
 /// Types that no session has.
@@ -62,7 +50,10 @@ const TYPES: [&str; 5] = ["hash", "list", "set", "zset", "stream"];
 const STEPS: usize = 8;
 
 async fn strangers(store: &RedisStore) -> Result<Option<Finding>, Failure> {
-    let pattern = pattern(store.prefix());
+    let Some(probe) = SessionId::parse("cloakroom-doctor") else {
+        return Ok(None);
+    };
+    let pattern = store.key_names(&probe, "").pattern;
     for kind in TYPES {
         let mut cursor = "0".to_owned();
         for _ in 0..STEPS {
@@ -87,18 +78,6 @@ async fn strangers(store: &RedisStore) -> Result<Option<Finding>, Failure> {
     Ok(None)
 }
 
-fn pattern(prefix: &str) -> String {
-    let mut pattern = String::new();
-    for c in prefix.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('*');
-    pattern
-}
-
 /// What was seen in a sample.
 #[derive(Debug, Default)]
 struct Sample {
@@ -115,22 +94,20 @@ struct Sample {
     stale: u64,
     /// No end at all.
     endless: u64,
-    largest: u64,
 }
 
 impl Sample {
-    fn add(&mut self, stored: &Stored) {
+    fn add(&mut self, seen: &Seen) {
         self.sessions += 1;
-        self.endless += u64::from(stored.remaining.is_none());
-        self.largest = self.largest.max(stored.value.len() as u64);
-        let record = match Record::parse(&stored.value, &limits()) {
-            Ok(Some(record)) => record,
-            Ok(None) => {
+        self.endless += u64::from(seen.remaining.is_none());
+        let record = match &seen.content {
+            Content::Read(facts) => &facts.record,
+            Content::Nothing => {
                 self.nothing += 1;
                 return;
             }
-            Err(error) => {
-                self.unreadable += u64::from(error.kind() == ErrorKind::Corrupt);
+            Content::Unreadable(_) => {
+                self.unreadable += 1;
                 return;
             }
         };
@@ -197,12 +174,11 @@ impl Sample {
 /// Looks into some sessions.
 pub(super) async fn sample(opened: &Opened, most: u32) -> Result<Vec<Finding>, Failure> {
     let mut sample = Sample::default();
-    let mut walk = Walk::new(opened, Progress::new(None));
-    while sample.sessions < u64::from(most) {
-        let Some((_, stored)) = walk.next_stored().await? else {
-            break;
-        };
-        sample.add(&stored);
+    let mut walk = Walk::standing(Scope::of(opened), Progress::shown());
+    while sample.sessions < u64::from(most)
+        && let Some(seen) = walk.next().await?
+    {
+        sample.add(&seen);
     }
     drop(walk);
     Ok(sample.findings())
@@ -212,15 +188,10 @@ pub(super) async fn sample(opened: &Opened, most: u32) -> Result<Vec<Finding>, F
 mod tests {
     use std::time::Duration;
 
+    use cloakroom::core::store::Stored;
+
     use super::*;
     use crate::doctor::finding::Level;
-
-    #[test]
-    fn prefixes_that_begin_alike_are_seen() {
-        assert!(nested("sess:", "sess:admin:") && nested("sess:admin:", "sess:"));
-        assert!(!nested("sess:", "sid:"));
-        assert_eq!(pattern("a*b-"), r"a\*b\-*");
-    }
 
     #[test]
     fn values_that_hurt_a_node_peer_are_counted() {
@@ -239,10 +210,12 @@ mod tests {
         ] {
             let mut sample = Sample::default();
             let remaining = remaining.map(Duration::from_secs);
-            sample.add(&Stored {
+            let stored = Stored {
                 value: value.into(),
                 remaining,
-            });
+            };
+            let id = SessionId::parse("a").unwrap();
+            sample.add(&Seen::new(id, &stored, now(), None));
             let found = sample.findings();
             assert_eq!(found.len(), 1, "{value}: {found:?}");
             assert!(found[0].what.contains(says), "{value}: {found:?}");

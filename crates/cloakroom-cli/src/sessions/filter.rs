@@ -24,6 +24,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether all sessions pass.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.older_than.is_none() && self.idle_for.is_none() && self.expires_within.is_none()
+    }
+
     pub(crate) fn passes(&self, seen: &Seen, now: Timestamp) -> bool {
         let facts = seen.facts();
         let at_least = |wanted: Option<Duration>, has: Option<Duration>| {
@@ -60,6 +65,7 @@ mod tests {
                     remaining,
                 },
                 Timestamp::from_millis(101_000),
+                None,
             )
         };
         let seconds = |n| Some(Duration::from_secs(n));
@@ -121,11 +127,7 @@ mod tests {
             ),
         ] {
             assert_eq!(passes(filter.clone(), &known), yes, "{filter:?}");
-            let no_filter = filter
-                .older_than
-                .or(filter.idle_for)
-                .or(filter.expires_within)
-                .is_none();
+            let no_filter = filter.is_empty();
             assert_eq!(passes(filter, &forever), no_filter);
         }
     }

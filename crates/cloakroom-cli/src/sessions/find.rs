@@ -1,64 +1,79 @@
-//! Finding one session, or one owner's, or what else is there.
+//! Finding one session, or some, or what else is there.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-use cloakroom::{
-    SessionId,
-    core::{Loaded, owner_index::check_owner},
-};
+use cloakroom::{SessionHandle, SessionId, core::Loaded};
 
-use super::{revoked::Revocations, seen::Seen, walk::Walk};
+use super::{revoked::Revocations, scope::Scope, seen::Seen, source::Source, walk::Walk};
 use crate::{
-    clock::now, failure::Failure, handle::Typed, prefixes, progress::Progress, store::Opened,
+    failure::Failure,
+    handle::Typed,
+    output::plain,
+    prefixes::{self, Prefixes},
+    progress::Progress,
+    store::Opened,
 };
 
 /// So many sessions of one fingerprint are named.
 const MOST_NAMED: usize = 5;
 
-/// The sessions that these handles name, one each, in their order.
+/// The sessions that these handles name, each once, in their order.
 ///
 /// # Errors
 ///
 /// One names no session, or several.
 pub(super) async fn by_handles(
-    opened: &Opened,
+    scope: Scope<'_>,
     owner: Option<&str>,
     handles: &[Typed],
 ) -> Result<Vec<Seen>, Failure> {
-    let mut found: Vec<Vec<Seen>> = handles.iter().map(|_| Vec::new()).collect();
-    let mut offer = |seen: Seen| {
-        let named = handles.iter().position(|typed| typed.names(&seen.id));
-        let list = named.and_then(|index| found.get_mut(index));
-        if let Some(list) = list {
-            list.push(seen);
+    let found = match owner {
+        Some(_) => {
+            let mut found = Vec::new();
+            let mut source = Source::of(scope, owner, Progress::shown).await?;
+            while let Some(seen) = source.next().await? {
+                if handles.iter().any(|typed| typed.names(&seen.id)) {
+                    found.push(seen);
+                }
+            }
+            found
         }
+        None => among_all(scope, handles).await?,
     };
-    if let Some(owner) = owner {
-        let sessions = of_owner(opened, owner).await?;
-        sessions.into_iter().for_each(&mut offer);
-    } else {
-        let mut walk = Walk::new(opened, Progress::new(opened.estimate().await));
-        let mut missing = handles.len();
-        while let Some((id, stored)) = walk.next_stored().await? {
-            if !handles.iter().any(|typed| typed.names(&id)) {
-                continue;
-            }
-            let Some(seen) = walk.see(id, &stored).await? else {
-                continue;
-            };
-            // Of a fingerprint there may be a second session later on; of a handle there is none.
-            let whole = handles
-                .iter()
-                .any(|typed| matches!(typed, Typed::Handle(handle) if *handle == seen.handle));
-            missing -= usize::from(whole);
-            offer(seen);
-            if missing == 0 {
-                break;
-            }
+    let named = named(handles, &found, |typed| {
+        if owner.is_some() {
+            format!("the owner has no session {typed}; without --owner all sessions are looked at")
+        } else {
+            format!("there is no session {typed}; it may have ended, or --prefix is another")
+        }
+    })?;
+    let ranked = found.into_iter().enumerate();
+    let mut ranked: Vec<_> = ranked
+        .map(|(place, seen)| (named.iter().position(|&named| named == place), seen))
+        .collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    Ok(ranked.into_iter().map(|(_, seen)| seen).collect())
+}
+
+/// Looks at all sessions, until there is one for each handle. Of a fingerprint there may be a second session later on.
+async fn among_all(scope: Scope<'_>, handles: &[Typed]) -> Result<Vec<Seen>, Failure> {
+    let mut missing: HashSet<SessionHandle> = handles.iter().filter_map(Typed::handle).collect();
+    let to_the_end = handles.iter().any(|typed| typed.handle().is_none());
+    // Whose session was revoked is asked of those that are meant alone.
+    let mut revocations = Revocations::new(scope.opened.sessions());
+    let mut walk = Walk::standing(scope, Progress::shown());
+    let mut found = Vec::new();
+    while let Some(seen) = walk.next().await? {
+        if !handles.iter().any(|typed| typed.names(&seen.id)) || revocations.ended(&seen).await? {
+            continue;
+        }
+        missing.remove(&seen.handle);
+        found.push(seen);
+        if missing.is_empty() && !to_the_end {
+            break;
         }
     }
-    let pairs = handles.iter().zip(found);
-    pairs.map(|(typed, list)| one(typed, list, owner)).collect()
+    Ok(found)
 }
 
 /// The session that a handle names.
@@ -67,79 +82,70 @@ pub(super) async fn by_handles(
 ///
 /// It names none, or several.
 pub(super) async fn by_handle(
-    opened: &Opened,
+    scope: Scope<'_>,
     owner: Option<&str>,
     handle: &Typed,
 ) -> Result<Seen, Failure> {
-    let mut found = by_handles(opened, owner, std::slice::from_ref(handle)).await?;
+    let mut found = by_handles(scope, owner, std::slice::from_ref(handle)).await?;
     found
         .pop()
         .ok_or_else(|| Failure::no(format!("there is no session {handle}")))
 }
 
-fn one(typed: &Typed, mut list: Vec<Seen>, owner: Option<&str>) -> Result<Seen, Failure> {
-    match (list.pop(), list.len()) {
-        (Some(seen), 0) => Ok(seen),
-        (None, _) => Err(Failure::no(if owner.is_some() {
-            format!("the owner has no session {typed}; without --owner all sessions are looked at")
-        } else {
-            format!("there is no session {typed}; it may have ended, or --prefix is another")
-        })),
-        (Some(last), _) => {
-            list.push(last);
-            let names = list.iter().map(|seen| seen.handle.to_string());
-            let names: Vec<_> = names.take(MOST_NAMED).collect();
-            Err(Failure::no(format!(
-                "{typed} is the fingerprint of {} sessions; give one of the handles: {}",
-                list.len(),
-                names.join(", ")
-            )))
-        }
-    }
-}
-
-/// The live sessions of an owner. Where the index knows none, all sessions are looked at: an application without an index
-/// writes owners into its sessions too.
-pub(super) async fn of_owner(opened: &Opened, owner: &str) -> Result<Vec<Seen>, Failure> {
-    let mut found = indexed(opened, owner).await?;
-    if found.is_empty() {
-        let mut walk = Walk::new(opened, Progress::new(opened.estimate().await));
-        while let Some(seen) = walk.next().await? {
-            if seen.owner() == Some(owner) {
-                found.push(seen);
+/// For each handle the place of the one session that it names. Two handles may name the same one.
+///
+/// # Errors
+///
+/// One names no session, and `nobody` says so; or it names several.
+pub(super) fn named(
+    handles: &[Typed],
+    found: &[Seen],
+    nobody: impl Fn(&Typed) -> String,
+) -> Result<Vec<usize>, Failure> {
+    let one = |typed: &Typed| {
+        let named = found.iter().enumerate();
+        let named: Vec<_> = named.filter(|(_, seen)| typed.names(&seen.id)).collect();
+        match named.as_slice() {
+            [] => Err(Failure::no(nobody(typed))),
+            [(place, _)] => Ok(*place),
+            several => {
+                let shown = several.iter().take(MOST_NAMED);
+                let shown: Vec<_> = shown.map(|(_, seen)| seen.handle.to_string()).collect();
+                Err(Failure::no(format!(
+                    "{typed} is the fingerprint of {} sessions; give one of the handles: {}",
+                    several.len(),
+                    shown.join(", ")
+                )))
             }
         }
-    }
-    Ok(found)
+    };
+    handles.iter().map(one).collect()
 }
 
-/// The live sessions of an owner that the index knows, the earliest sign-in first: one look into the index, and one at each
-/// session in it.
-pub(super) async fn indexed(opened: &Opened, owner: &str) -> Result<Vec<Seen>, Failure> {
-    check_owner(owner).map_err(|error| Failure::usage(format!("--owner: {error}")))?;
-    let store = opened.sessions();
-    let mut revocations = Revocations::new(opened.sessions());
-    let mut found = Vec::new();
-    for claim in store.owned(owner).await?.claims {
-        let Loaded::Live(stored) = store.load(&claim.id).await? else {
-            continue;
-        };
-        let seen = Seen::new(claim.id, &stored, now());
-        if seen.owner() == Some(owner) && !revocations.concern(&seen).await? {
-            found.push(seen);
-        }
-    }
-    Ok(found)
-}
-
-/// The session of an id.
+/// The session of an id, as a visitor could use it.
 ///
 /// # Errors
 ///
 /// There is none, or it has ended.
-pub(super) async fn by_id(opened: &Opened, id: SessionId) -> Result<Seen, Failure> {
-    match opened.sessions().load(&id).await? {
-        Loaded::Live(stored) => Ok(Seen::new(id, &stored, now())),
+pub(super) async fn by_id(scope: Scope<'_>, id: SessionId) -> Result<Seen, Failure> {
+    let seen = standing(scope, id).await?;
+    let mut revocations = Revocations::new(scope.opened.sessions());
+    if revocations.ended(&seen).await? {
+        return Err(Failure::no(
+            "this session was revoked; it stands in the store until it is presented, or `cloakroom sessions revoke` ends it there",
+        ));
+    }
+    Ok(seen)
+}
+
+/// The session of an id, as it stands in the store, revoked or not.
+///
+/// # Errors
+///
+/// There is none, or it has ended.
+pub(super) async fn standing(scope: Scope<'_>, id: SessionId) -> Result<Seen, Failure> {
+    match scope.opened.sessions().load(&id).await? {
+        Loaded::Live(stored) => Ok(scope.see(id, &stored)),
         Loaded::Ended(_) => Err(Failure::no("this session was ended a short while ago")),
         _ => Err(Failure::no(
             "there is no session of this id; it may have ended, or --prefix is another",
@@ -147,19 +153,28 @@ pub(super) async fn by_id(opened: &Opened, id: SessionId) -> Result<Seen, Failur
     }
 }
 
-/// What else there is; nothing where that cannot be found out.
-pub(super) async fn other_prefixes(opened: &Opened) -> BTreeSet<String> {
-    prefixes::others(opened).await.unwrap_or_default()
+/// What a store without sessions says, with where there are some, as far as that can be found out.
+pub(super) async fn no_sessions(opened: &Opened) -> String {
+    let others = prefixes::look(opened).await.unwrap_or_default();
+    none_under(opened.prefix(), &others)
 }
 
-/// What a store without sessions says, with where there are some.
-pub(super) fn no_sessions(prefix: &str, others: &BTreeSet<String>) -> String {
-    if others.is_empty() {
-        return format!("There are no sessions under the prefix `{prefix}`.");
+fn none_under(prefix: &str, others: &Prefixes) -> String {
+    let prefix = plain(prefix);
+    match others.shown() {
+        None => format!("There are no sessions under the prefix `{prefix}`."),
+        Some(others) => format!(
+            "There are no sessions under the prefix `{prefix}`; there is something under {others}. See --prefix."
+        ),
     }
-    let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
-    format!(
-        "There are no sessions under the prefix `{prefix}`; there is something under {}. See --prefix.",
-        others.join(", ")
-    )
+}
+
+/// What is said of an owner of whom there is nothing.
+pub(super) fn no_session_of_owner(scope: Scope<'_>) -> &'static str {
+    if scope.looks_into_data() {
+        "The owner has no sessions."
+    } else {
+        "The owner has no sessions, as far as this library signed them in. Sessions that a Node service signs in say in their \
+         data alone whose they are: --owner-name gives the name there, `userName` for instance."
+    }
 }

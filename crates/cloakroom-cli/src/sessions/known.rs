@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use cloakroom::SessionHandle;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, format};
 
 /// More sessions are not watched: they would be more memory than a look at a server may cost.
 const MOST: usize = 400_000;
 
-/// So many owners' names are remembered.
-const NAMES: usize = 50_000;
+/// So many bytes are for owners' names. Whoever comes when there is no room has none in what is told.
+const NAMES: usize = 8 * 1024 * 1024;
+
+/// What a name takes beside its two copies: the entries of a table and a list, and what the allocator adds.
+const BESIDE_NAME: usize = 104;
 
 /// What happened to a session.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,8 +42,9 @@ impl Change<'_> {
 }
 
 /// The sessions of the last look.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Known {
+    most: usize,
     sessions: HashMap<SessionHandle, Last>,
     names: Names,
     look: u32,
@@ -52,7 +56,26 @@ struct Last {
     look: u32,
 }
 
+impl Default for Known {
+    fn default() -> Self {
+        Self::within(MOST, NAMES)
+    }
+}
+
 impl Known {
+    /// Room for so many sessions, and for so many bytes of names.
+    fn within(most: usize, names: usize) -> Self {
+        Self {
+            most,
+            sessions: HashMap::new(),
+            names: Names {
+                limit: names,
+                ..Names::default()
+            },
+            look: 0,
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.sessions.len()
     }
@@ -79,9 +102,10 @@ impl Known {
         };
         let is = last.owner;
         let was = self.sessions.insert(handle, last).map(|last| last.owner);
-        if self.sessions.len() > MOST {
+        if self.sessions.len() > self.most {
             return Err(Failure::usage(format!(
-                "there are more than {MOST} sessions, and watch keeps all of them in mind; watch one owner with --owner"
+                "there are more than {}, and watch keeps all of them in mind; watch one owner with --owner",
+                format::sessions(self.most as u64)
             )));
         }
         let kind = match was {
@@ -136,6 +160,8 @@ impl Name {
 
 #[derive(Debug, Default)]
 struct Names {
+    limit: usize,
+    bytes: usize,
     numbers: HashMap<Box<str>, u32>,
     names: Vec<Box<str>>,
 }
@@ -148,8 +174,10 @@ impl Names {
         if let Some(&number) = self.numbers.get(name) {
             return Name(number);
         }
+        let bytes = self.bytes + 2 * name.len() + BESIDE_NAME;
         match u32::try_from(self.names.len()) {
-            Ok(number) if self.names.len() < NAMES => {
+            Ok(number) if bytes <= self.limit => {
+                self.bytes = bytes;
                 self.names.push(name.into());
                 self.numbers.insert(name.into(), number);
                 Name(number)
@@ -222,5 +250,33 @@ mod tests {
         });
         assert!(ended.is_err());
         assert_eq!(told, 1);
+    }
+
+    #[test]
+    fn sessions_and_names_are_bounded() {
+        let mut known = Known::within(3, 2 * (BESIDE_NAME + 2));
+        assert_eq!(
+            look(&mut known, &[("a", Some("x")), ("b", Some("y"))]),
+            ["signedIn x", "signedIn y"]
+        );
+        // There is no room for a third name: its session is told, and of whom it was is not known at its end.
+        let all = [("a", Some("x")), ("b", Some("y")), ("c", Some("z"))];
+        assert_eq!(look(&mut known, &all), ["signedIn z"]);
+        assert!(look(&mut known, &all).is_empty());
+        assert_eq!(look(&mut known, &all[..2]), ["ended -"]);
+        let long = "z".repeat(1000);
+        assert_eq!(look(&mut known, &[("c", Some(&long))]).len(), 3);
+        assert!(known.names.bytes <= known.names.limit);
+        known.begin();
+        let mut see = |number: u32| {
+            let handle = SessionId::parse(&format!("n{number}")).unwrap().handle();
+            known.see(handle, None, &mut |_| Ok(()))
+        };
+        assert!(see(0).is_ok() && see(1).is_ok());
+        let failure = see(2).unwrap_err().to_string();
+        assert!(
+            failure.contains("3 sessions") && failure.contains("--owner"),
+            "{failure}"
+        );
     }
 }

@@ -9,8 +9,9 @@ use super::{
     IdArgs, JsonArgs,
     filter::Filter,
     find,
+    scope::Scope,
     seen::{Reveal, Seen, ago, dash, time},
-    walk::Walk,
+    source::Source,
 };
 use crate::{
     clock::now,
@@ -19,7 +20,6 @@ use crate::{
     format,
     output::{Output, note},
     progress::Progress,
-    store::Opened,
     table::{Column, Table},
 };
 
@@ -86,7 +86,7 @@ const fn column(title: &'static str, width: usize, share: usize, spare: bool) ->
 
 pub(super) async fn run(
     args: &LsArgs,
-    opened: &Opened,
+    scope: Scope<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let limit = args.limit.unwrap_or(u32::MAX);
@@ -97,7 +97,19 @@ pub(super) async fn run(
     }
     let mut rows = Rows::begin(args, output)?;
     let mut sorted = args.sort.map(|sort| Top::new(sort, limit));
-    let mut source = Source::new(args, opened, output).await?;
+    // Rows that move on the terminal are progress enough, where each session has one.
+    let in_rows = output.is_terminal()
+        && args.sort.is_none()
+        && args.owner.is_none()
+        && args.filter.is_empty();
+    let progress = || {
+        if in_rows {
+            Progress::hidden()
+        } else {
+            Progress::shown()
+        }
+    };
+    let mut source = Source::of(scope, args.owner.as_deref(), progress).await?;
     let mut looked = 0_u64;
     while let Some(seen) = source.next().await? {
         looked += 1;
@@ -108,7 +120,7 @@ pub(super) async fn run(
         match &mut sorted {
             Some(top) => top.offer(seen),
             None => {
-                rows.write(&seen, at, output)?;
+                source.aside(|| rows.write(&seen, at, output))?;
                 if rows.count >= u64::from(limit) {
                     break;
                 }
@@ -121,50 +133,19 @@ pub(super) async fn run(
     }
     output.flush()?;
     if rows.count == 0 && !args.json.json {
-        nothing(args, opened, looked).await;
+        nothing(args, scope, looked).await;
     }
     Ok(Exit::Done)
 }
 
 /// An empty list on a terminal is one that somebody wonders about.
-async fn nothing(args: &LsArgs, opened: &Opened, looked: u64) {
+async fn nothing(args: &LsArgs, scope: Scope<'_>, looked: u64) {
     if looked > 0 {
         note(format_args!("None of {} passes.", format::sessions(looked)));
     } else if args.owner.is_some() {
-        note("The owner has no sessions.");
+        note(find::no_session_of_owner(scope));
     } else {
-        let others = find::other_prefixes(opened).await;
-        note(find::no_sessions(opened.prefix(), &others));
-    }
-}
-
-/// All sessions, or one owner's.
-enum Source<'a> {
-    All(Box<Walk<'a>>),
-    Owner(std::vec::IntoIter<Seen>),
-}
-
-impl<'a> Source<'a> {
-    async fn new(args: &LsArgs, opened: &'a Opened, output: &Output) -> Result<Self, Failure> {
-        if let Some(owner) = &args.owner {
-            return Ok(Self::Owner(
-                find::of_owner(opened, owner).await?.into_iter(),
-            ));
-        }
-        // Rows that move on the terminal are progress enough.
-        let progress = if output.is_terminal() && args.sort.is_none() {
-            Progress::hidden()
-        } else {
-            Progress::new(opened.estimate().await)
-        };
-        Ok(Self::All(Box::new(Walk::new(opened, progress))))
-    }
-
-    async fn next(&mut self) -> Result<Option<Seen>, Failure> {
-        match self {
-            Self::All(walk) => walk.next().await,
-            Self::Owner(sessions) => Ok(sessions.next()),
-        }
+        note(find::no_sessions(scope.opened).await);
     }
 }
 

@@ -1,14 +1,18 @@
 //! `cloakroom sessions`: who is signed in, and signing somebody out.
 
+mod ended;
 mod filter;
 mod find;
 mod known;
 mod ls;
 mod revoke;
 mod revoke_all;
+mod revoke_owner;
 mod revoked;
+mod scope;
 mod seen;
 mod show;
+mod source;
 mod stats;
 mod tally;
 mod walk;
@@ -16,14 +20,14 @@ mod watch;
 
 use clap::{Args, Subcommand};
 
-use crate::{
-    exit::Exit,
-    failure::Failure,
-    output::Output,
-    store::{Opened, StoreArgs},
-};
+use crate::{exit::Exit, failure::Failure, output::Output};
 
-pub(crate) use self::{seen::limits, walk::Walk};
+pub(crate) use self::{
+    revoked::Revocations,
+    scope::Scope,
+    seen::{Content, Seen, limits},
+    walk::Walk,
+};
 
 /// `cloakroom sessions`.
 #[derive(Args, Debug)]
@@ -31,9 +35,9 @@ pub struct SessionsArgs {
     /// What to do.
     #[command(subcommand)]
     pub command: SessionsCommand,
-    /// Which store.
+    /// Which store, and whose the sessions in it are.
     #[command(flatten)]
-    pub store: StoreArgs,
+    pub scope: scope::ScopeArgs,
 }
 
 /// What to do with sessions.
@@ -68,12 +72,13 @@ pub struct IdArgs {
 }
 
 pub(crate) async fn run(args: &SessionsArgs, output: &mut Output) -> Result<Exit, Failure> {
-    let opened = Opened::open(&args.store).await?;
+    let opened = args.scope.open().await?;
+    let scope = args.scope.of(&opened);
     match &args.command {
-        SessionsCommand::Ls(args) => ls::run(args, &opened, output).await,
-        SessionsCommand::Show(args) => show::run(args, &opened, output).await,
-        SessionsCommand::Revoke(args) => revoke::run(args, &opened, output).await,
-        SessionsCommand::Watch(args) => watch::run(args, &opened, output).await,
-        SessionsCommand::Stats(args) => stats::run(args, &opened, output).await,
+        SessionsCommand::Ls(args) => ls::run(args, scope, output).await,
+        SessionsCommand::Show(args) => show::run(args, scope, output).await,
+        SessionsCommand::Revoke(args) => revoke::run(args, scope, output).await,
+        SessionsCommand::Watch(args) => watch::run(args, scope, output).await,
+        SessionsCommand::Stats(args) => stats::run(args, scope, output).await,
     }
 }

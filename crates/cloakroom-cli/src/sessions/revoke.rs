@@ -1,12 +1,15 @@
 //! `cloakroom sessions revoke`.
 
 use clap::{ArgGroup, Args};
-use cloakroom::{EndReason, Owners};
-use serde_json::json;
+use cloakroom::{EndReason, ErrorKind, Owners, core::owner_index::check_owner};
 
 use super::{
-    JsonArgs, find,
+    JsonArgs,
+    ended::Ended,
+    find,
     revoke_all::everybody,
+    revoke_owner::{all_but, of_owner},
+    scope::Scope,
     seen::{Seen, dash, time},
     show::SecretText,
 };
@@ -30,8 +33,8 @@ pub struct RevokeArgs {
     /// A session's id; `-` reads it from standard input, where others on this machine do not see it
     #[arg(long, value_name = "ID", value_parser = SecretText::parse, conflicts_with_all = ["handles", "owner"], allow_hyphen_values = true)]
     id: Option<SecretText>,
-    /// All sessions of this owner, also those whose sign-in is under way; with handles, these sessions of the owner alone, found
-    /// without looking at all others
+    /// All sessions of this owner, also those whose sign-in is under way and those that no index knows; with handles, these
+    /// sessions of the owner alone, found without looking at all others
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
     /// With --owner: all of the owner's sessions but these
@@ -56,98 +59,55 @@ const MOST_NAMED: usize = 20;
 
 pub(super) async fn run(
     args: &RevokeArgs,
-    opened: &Opened,
+    scope: Scope<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let ended = if args.everybody {
-        everybody(opened, args.anonymous_too, args.yes).await?
-    } else if let (Some(owner), [], []) = (&args.owner, &*args.handles, &*args.all_but) {
-        of_owner(opened, owner, args.yes).await?
+    let mut ended = Ended::default();
+    let outcome = if args.everybody {
+        everybody(scope, args.anonymous_too, args.yes, &mut ended).await
     } else {
-        some(args, opened).await?
+        match (&args.owner, &*args.handles, &*args.all_but) {
+            (Some(owner), [], []) => of_owner(scope, owner, args.yes, &mut ended).await,
+            (Some(owner), [], kept) => all_but(scope, owner, kept, args.yes, &mut ended).await,
+            (owner, handles, _) => {
+                let sessions = match &args.id {
+                    Some(id) => vec![find::standing(scope, id.id()?).await?],
+                    None => find::by_handles(scope, owner.as_deref(), handles).await?,
+                };
+                these(scope.opened, &sessions, args.yes, &mut ended).await
+            }
+        }
     };
-    if args.json.json {
-        output.line(json!({"ended": ended.live, "alreadyOver": ended.over}))?;
-    } else {
-        let over = match ended.over {
-            0 => String::new(),
-            over => format!("; {} had ended meanwhile", format::count(over)),
-        };
-        output.line(format_args!(
-            "Ended {}{over}.",
-            format::sessions(ended.live)
-        ))?;
-    }
+    ended.report(outcome, args.json.json, output)?;
     Ok(Exit::Done)
 }
 
-/// What became of the sessions.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ended {
-    pub(super) live: u64,
-    pub(super) over: u64,
-}
-
-/// All of an owner's: by the owner's revocation, so that no sign-in that is under way is left.
-async fn of_owner(opened: &Opened, owner: &str, yes: bool) -> Result<Ended, Failure> {
-    let sessions = find::of_owner(opened, owner).await?;
-    tell(&sessions);
+/// Ends sessions one after the other, after a question.
+pub(super) async fn these(
+    opened: &Opened,
+    sessions: &[Seen],
+    yes: bool,
+    ended: &mut Ended,
+) -> Result<(), Failure> {
+    tell(sessions);
     let number = format::sessions(sessions.len() as u64);
-    confirm::go_on(
-        &format!("End {number} of this owner, and every sign-in of theirs until now?"),
-        yes,
-    )?;
-    let indexed = owners(opened).revoke_all(owner).await?;
-    let mut ended = Ended {
-        live: indexed as u64,
-        over: 0,
-    };
-    // Sessions of an application without an index are in none, and its layer knows of no revocation.
-    let store = opened.sessions();
-    for seen in &sessions {
-        ended.live += u64::from(store.end(&seen.id, EndReason::Destroyed).await?);
+    confirm::go_on(&format!("End {number}?"), yes)?;
+    for seen in sessions {
+        ended.add(end(opened, seen).await?);
     }
-    Ok(ended)
+    Ok(())
 }
 
-/// Those that were named, or those that were not.
-async fn some(args: &RevokeArgs, opened: &Opened) -> Result<Ended, Failure> {
-    let sessions = match (&args.id, &args.owner, &*args.all_but) {
-        (Some(id), ..) => vec![find::by_id(opened, id.id()?).await?],
-        (None, owner, []) => {
-            let mut handles = args.handles.clone();
-            handles.dedup();
-            find::by_handles(opened, owner.as_deref(), &handles).await?
-        }
-        (None, owner, kept) => {
-            let owner = owner.as_deref().unwrap_or_default();
-            // A handle that was mistyped must not end the session that was to stay.
-            find::by_handles(opened, Some(owner), kept).await?;
-            let mut sessions = find::of_owner(opened, owner).await?;
-            sessions.retain(|seen| !kept.iter().any(|typed| typed.names(&seen.id)));
-            sessions
-        }
-    };
-    tell(&sessions);
-    let number = format::sessions(sessions.len() as u64);
-    confirm::go_on(&format!("End {number}?"), args.yes)?;
-    let mut ended = Ended::default();
-    for seen in &sessions {
-        if end(opened, seen).await? {
-            ended.live += 1;
-        } else {
-            ended.over += 1;
-        }
-    }
-    Ok(ended)
-}
-
-/// Ends one session; of one that gets a new id at this moment, the new one.
+/// Ends one session; of one that gets a new id at this moment, the new one, where the index may be asked for it.
 async fn end(opened: &Opened, seen: &Seen) -> Result<bool, Failure> {
-    if let Some(owner) = seen.owner()
-        && owners(opened).revoke(owner, &seen.handle).await?
-    {
-        return Ok(true);
+    let owner = seen.owner().filter(|owner| check_owner(owner).is_ok());
+    if let Some(owner) = owner {
+        match owners(opened).revoke(owner, &seen.handle).await {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) if error.kind() == ErrorKind::Rejected => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let store = opened.sessions();
     Ok(store.end(&seen.id, EndReason::Destroyed).await?)
@@ -159,7 +119,15 @@ pub(super) fn owners(opened: &Opened) -> Owners {
         .limits(super::limits())
 }
 
-fn tell(sessions: &[Seen]) {
+/// Says that no revocation was possible; what stands in the store is ended all the same.
+pub(super) fn note_unrevoked() {
+    note(
+        "The store's user may not revoke, so what stands in the store is ended and a sign-in that is under way is not; SECURITY.md has \
+         the rights.",
+    );
+}
+
+pub(super) fn tell(sessions: &[Seen]) {
     for seen in sessions.iter().take(MOST_NAMED) {
         let owner = seen.owner().map_or_else(dash, plain);
         let idle = time(seen.facts().and_then(|facts| facts.idle));

@@ -6,7 +6,7 @@ use cloakroom::{
     SessionHandle, SessionId, Timestamp,
     core::{
         json::Raw,
-        record::{COOKIE, Limits, META, Record},
+        record::{COOKIE, Identity, Limits, META, Record},
         store::Stored,
         usage::Usage,
     },
@@ -38,9 +38,11 @@ pub(crate) enum Content {
 }
 
 /// What a readable value says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) owner: Option<String>,
+    /// Whether the owner stands in the data alone, where a peer has written it.
+    pub(crate) by_data: bool,
     pub(crate) signed_in: Option<Timestamp>,
     /// The end of the absolute lifetime.
     pub(crate) ends: Option<Timestamp>,
@@ -51,7 +53,7 @@ pub(crate) struct Facts {
     pub(crate) usage: Usage,
     /// Whether this library's metadata are in it; express-session alone makes none.
     pub(crate) marked: bool,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Record,
 }
 
 /// How much of a session is shown beside what is harmless.
@@ -70,9 +72,18 @@ pub(crate) fn limits() -> Limits {
 }
 
 impl Seen {
-    pub(crate) fn new(id: SessionId, stored: &Stored, now: Timestamp) -> Self {
+    /// Reads a stored session. Its owner stands under `owner_name` in its data, if there is anybody, and else in its metadata.
+    pub(crate) fn new(
+        id: SessionId,
+        stored: &Stored,
+        now: Timestamp,
+        owner_name: Option<&str>,
+    ) -> Self {
         let content = match Record::parse(&stored.value, &limits()) {
-            Ok(Some(record)) => Content::Read(Box::new(Facts::new(record, stored.remaining, now))),
+            Ok(Some(record)) => {
+                let facts = Facts::new(record, stored.remaining, now, owner_name);
+                Content::Read(Box::new(facts))
+            }
             Ok(None) => Content::Nothing,
             Err(error) => Content::Unreadable(plain(&error.to_string())),
         };
@@ -164,25 +175,41 @@ impl Seen {
 }
 
 impl Facts {
-    fn new(record: Record, remaining: Option<Duration>, now: Timestamp) -> Self {
-        let identity = record.identity();
+    fn new(
+        record: Record,
+        remaining: Option<Duration>,
+        now: Timestamp,
+        owner_name: Option<&str>,
+    ) -> Self {
+        let mut identity = record.identity();
+        let found = owner_name.and_then(|name| owner_of(record.get(name)?));
+        let by_data = found.is_some() && found != identity.owner;
+        if by_data {
+            // As the library has it for `owner_from`: the peer says when it wrote the session, and not since when somebody is
+            // signed in.
+            identity = Identity {
+                owner: found,
+                signed_in: record.dated(),
+            };
+        }
         let usage = record.usage();
         let last_seen = usage.last_seen(&record, remaining, now);
         Self {
             owner: identity.owner,
+            by_data,
             signed_in: identity.signed_in,
             ends: record.ends(),
             last_seen,
             usage,
             idle: last_seen.map(|at| now.saturating_since(at)),
             marked: record.get(META).is_some(),
-            record: Some(record),
+            record,
         }
     }
 
     /// The application's names with their values.
     pub(crate) fn data(&self) -> impl Iterator<Item = (String, &Raw)> {
-        self.record.iter().flat_map(Record::data)
+        self.record.data()
     }
 
     /// The application's names.
@@ -192,7 +219,16 @@ impl Facts {
 
     /// The cookie's metadata, as text.
     pub(crate) fn cookie(&self) -> Option<&str> {
-        Some(self.record.as_ref()?.get(COOKIE)?.as_str())
+        Some(self.record.get(COOKIE)?.as_str())
+    }
+}
+
+/// Who stands in the data: a text or a number, as JavaScript's `if` takes it for somebody.
+fn owner_of(raw: &Raw) -> Option<String> {
+    match raw.read().ok()? {
+        Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+        Value::Number(number) if number.as_f64() != Some(0.0) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -240,7 +276,7 @@ mod tests {
             value: value.to_owned().into(),
             remaining: Some(Duration::from_secs(40)),
         };
-        Seen::new(id, &stored, Timestamp::from_millis(1_795_641_578_229))
+        Seen::new(id, &stored, Timestamp::from_millis(1_795_641_578_229), None)
     }
 
     const SIGNED_IN: &str = r#"{"cookie":{"originalMaxAge":60000,"expires":null,"httpOnly":true,"path":"/"},"__ck":{"owner":"花子","signedIn":1795641518229},"n":[1],"s":"swordfish"}"#;
@@ -272,6 +308,67 @@ mod tests {
         );
         assert_eq!(seen.summary(), "n s");
         assert_eq!(ago(seen.facts().unwrap().signed_in, now), "1m00s");
+    }
+
+    /// As express-session writes a sign-in, `{"userName": ...}`, and as the login application takes it.
+    #[test]
+    fn an_owner_in_the_data_counts_before_the_metadata() {
+        let seen = |rest: &str| {
+            let value = format!(
+                r#"{{"cookie":{{"originalMaxAge":60000,"expires":"1970-01-01T00:02:00.000Z"}}{rest}}}"#
+            );
+            let stored = Stored {
+                value: value.into(),
+                remaining: None,
+            };
+            let id = SessionId::parse("a").unwrap();
+            Seen::new(id, &stored, Timestamp::UNIX_EPOCH, Some("userName"))
+        };
+        let meta = r#","__ck":{"owner":"花子","signedIn":7}"#;
+        for (rest, owner, by_data, signed_in) in [
+            (
+                r#","userName":"ken""#.to_owned(),
+                Some("ken"),
+                true,
+                Some(60_000),
+            ),
+            (r#","userName":7"#.to_owned(), Some("7"), true, Some(60_000)),
+            (
+                format!(r#","userName":"ken"{meta}"#),
+                Some("ken"),
+                true,
+                Some(60_000),
+            ),
+            (
+                format!(r#","userName":"花子"{meta}"#),
+                Some("花子"),
+                false,
+                Some(7),
+            ),
+            (
+                format!(r#","userName":""{meta}"#),
+                Some("花子"),
+                false,
+                Some(7),
+            ),
+            (meta.to_owned(), Some("花子"), false, Some(7)),
+            (r#","userName":0"#.to_owned(), None, false, None),
+            (
+                r#","userName":{"name":"ken"}"#.to_owned(),
+                None,
+                false,
+                None,
+            ),
+            (r#","name":"ken""#.to_owned(), None, false, None),
+        ] {
+            let seen = seen(&rest);
+            let facts = seen.facts().unwrap();
+            assert_eq!(
+                (seen.owner(), facts.by_data, facts.signed_in),
+                (owner, by_data, signed_in.map(Timestamp::from_millis)),
+                "{rest}"
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use cloakroom::{SessionId, Timestamp};
 
 use super::{
     IdArgs, JsonArgs, find,
+    scope::Scope,
     seen::{Content, Reveal, Seen, ago, dash, kind, time},
 };
 use crate::{
@@ -16,7 +17,6 @@ use crate::{
     format,
     handle::Typed,
     output::{Output, plain, style},
-    store::Opened,
 };
 
 /// `cloakroom sessions show`.
@@ -80,15 +80,15 @@ impl SecretText {
 
 pub(super) async fn run(
     args: &ShowArgs,
-    opened: &Opened,
+    scope: Scope<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let seen = match (&args.handle, &args.id) {
         (Some(handle), _) => {
             let owner = args.owner.as_deref();
-            find::by_handle(opened, owner, handle).await?
+            find::by_handle(scope, owner, handle).await?
         }
-        (None, Some(id)) => find::by_id(opened, id.id()?).await?,
+        (None, Some(id)) => find::by_id(scope, id.id()?).await?,
         (None, None) => return Err(Failure::usage("which session? give a handle, or --id")),
     };
     let reveal = Reveal {

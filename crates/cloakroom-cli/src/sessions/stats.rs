@@ -7,6 +7,7 @@ use super::{
     JsonArgs,
     filter::Filter,
     find,
+    scope::Scope,
     tally::{BOUNDS, Tally},
     walk::Walk,
 };
@@ -17,7 +18,6 @@ use crate::{
     format::{self, count, percent},
     output::{Output, note, plain, style},
     progress::Progress,
-    store::Opened,
 };
 
 /// `cloakroom sessions stats`.
@@ -38,13 +38,13 @@ const PERCENTILES: [f64; 4] = [50.0, 90.0, 99.0, 100.0];
 
 pub(super) async fn run(
     args: &StatsArgs,
-    opened: &Opened,
+    scope: Scope<'_>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let Some(mut tally) = Tally::new() else {
         return Err(Failure::usage("sizes cannot be counted on this machine"));
     };
-    let mut walk = Walk::new(opened, Progress::new(opened.estimate().await));
+    let mut walk = Walk::live(scope, Progress::shown());
     while let Some(seen) = walk.next().await? {
         if args.filter.passes(&seen, now()) {
             tally.add(&seen);
@@ -57,8 +57,7 @@ pub(super) async fn run(
     }
     people(&tally, args.top.into(), output)?;
     if tally.sessions == 0 {
-        let others = find::other_prefixes(opened).await;
-        note(find::no_sessions(opened.prefix(), &others));
+        note(find::no_sessions(scope.opened).await);
     }
     Ok(Exit::Done)
 }
@@ -112,7 +111,7 @@ fn people(tally: &Tally, top: usize, output: &mut Output) -> Result<(), Failure>
         ))?;
     }
     let owners = tally.owners.distinct().map_or_else(
-        || format!("more than {}", count(tally.owners.limit() as u64)),
+        || format!("more than {}", count(tally.owners.most() as u64)),
         |number| count(number as u64),
     );
     output.line(format_args!("{head}owners{head:#}  {owners}"))?;

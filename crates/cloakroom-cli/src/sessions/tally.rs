@@ -6,9 +6,12 @@ use hdrhistogram::Histogram;
 
 use super::seen::{Content, Seen};
 
-/// So many owners are counted one by one. Beyond, those with few sessions are let go again, and the others' numbers are
-/// at least so many.
-const OWNERS: usize = 150_000;
+/// So much memory is for owners that are counted one by one. Beyond, those with few sessions are let go again, and the others'
+/// numbers are at least so many. It is enough for 150,000 with names of twenty bytes.
+const OWNERS: usize = 16 * 1024 * 1024;
+
+/// What an owner takes beside the name: the table's entry with its spare room, and what the allocator adds.
+const BESIDE_NAME: usize = 88;
 
 /// Bounds of the time that is left.
 pub(crate) const BOUNDS: [(Duration, &str); 6] = [
@@ -87,8 +90,11 @@ impl Tally {
 /// How many sessions owners have: those with many for certain (Misra and Gries, 1982).
 #[derive(Debug)]
 pub(crate) struct Owners {
+    /// How many bytes they may take.
     limit: usize,
+    bytes: usize,
     counts: HashMap<Box<str>, u64>,
+    most: usize,
     taken: u64,
 }
 
@@ -96,7 +102,9 @@ impl Owners {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
+            bytes: 0,
             counts: HashMap::new(),
+            most: 0,
             taken: 0,
         }
     }
@@ -106,13 +114,19 @@ impl Owners {
             *count += 1;
             return;
         }
-        if self.counts.len() < self.limit {
+        if self.bytes + cost(owner) <= self.limit {
+            self.bytes += cost(owner);
             self.counts.insert(owner.into(), 1);
+            self.most = self.most.max(self.counts.len());
             return;
         }
         self.taken += 1;
-        self.counts.retain(|_, count| {
+        let bytes = &mut self.bytes;
+        self.counts.retain(|owner, count| {
             *count -= 1;
+            if *count == 0 {
+                *bytes -= cost(owner);
+            }
             *count > 0
         });
     }
@@ -122,9 +136,9 @@ impl Owners {
         (self.taken == 0).then_some(self.counts.len())
     }
 
-    /// How many are counted one by one.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+    /// The most that were counted one by one at a time: where there are more, there are more than so many.
+    pub(crate) fn most(&self) -> usize {
+        self.most
     }
 
     /// By how much a count may be too low.
@@ -145,6 +159,10 @@ impl Owners {
     }
 }
 
+fn cost(owner: &str) -> usize {
+    owner.len() + BESIDE_NAME
+}
+
 #[cfg(test)]
 mod tests {
     use cloakroom::{SessionId, Timestamp, core::store::Stored};
@@ -153,7 +171,8 @@ mod tests {
 
     #[test]
     fn whoever_has_many_is_found_however_many_others_there_are() {
-        let mut owners = Owners::new(10);
+        let most = 10;
+        let mut owners = Owners::new(most * cost("once-999"));
         for number in 0..1000 {
             owners.add("many");
             owners.add(&format!("once-{number}"));
@@ -165,12 +184,29 @@ mod tests {
             top[0].1 <= 1000 && top[0].1 + owners.error() >= 1000,
             "{top:?}"
         );
-        assert!(owners.counts.len() <= 10);
+        assert!(owners.counts.len() <= most);
+        assert!((1..=most).contains(&owners.most()));
+    }
+
+    /// The names' bytes count, and not their number: an owner may have a kilobyte, and in a foreign value a megabyte.
+    #[test]
+    fn long_names_take_no_more_memory_than_short_ones() {
+        let limit = 64 * 1024;
+        let mut owners = Owners::new(limit);
+        for number in 0..1000 {
+            owners.add("many");
+            owners.add(&format!("{number}-{}", "x".repeat(number * 10)));
+            owners.add(&format!("{number}-{}", "y".repeat(limit)));
+            let held: usize = owners.counts.keys().map(|owner| cost(owner)).sum();
+            assert_eq!(held, owners.bytes);
+            assert!(held <= limit, "{held} bytes");
+        }
+        assert!(owners.distinct().is_none() && owners.error() > 0);
     }
 
     #[test]
     fn few_owners_are_counted_exactly() {
-        let mut owners = Owners::new(3);
+        let mut owners = Owners::new(3 * cost("a"));
         for owner in ["b", "a", "c", "b", "b", "a"] {
             owners.add(owner);
         }
@@ -191,6 +227,7 @@ mod tests {
                 SessionId::parse("a").unwrap(),
                 &stored,
                 Timestamp::UNIX_EPOCH,
+                None,
             ));
         };
         add(r#"{"cookie":{}}"#, Some(60));

@@ -1,14 +1,15 @@
 //! Through all sessions, page by page, in bounded memory.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashSet, VecDeque, hash_map::RandomState},
+    hash::BuildHasher as _,
     mem,
 };
 
-use cloakroom::{SessionHandle, SessionId, core::store::Stored};
+use cloakroom::SessionHandle;
 
-use super::{revoked::Revocations, seen::Seen};
-use crate::{clock::now, failure::Failure, progress::Progress, store::Opened};
+use super::{revoked::Revocations, scope::Scope, seen::Seen};
+use crate::{failure::Failure, progress::Progress, store::Course};
 
 /// A page asks for so many sessions to begin with.
 const FIRST_PAGE: usize = 64;
@@ -20,74 +21,70 @@ const LARGEST_PAGE: usize = 256;
 const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A server may list a session twice while it rebuilds its table. So many are remembered to leave the second out; in a
-/// larger store a few may be counted twice.
-const REMEMBERED: usize = 400_000;
+/// larger store a few may be counted twice. It is what a table of two million places takes, 20 MB.
+const REMEMBERED: usize = 1_800_000;
 
-/// A walk. It gives each live session; one that lives from the first call to the last is among them.
+/// A walk. It gives each session; one that lives from the first call to the last is among them.
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
-    opened: &'a Opened,
+    scope: Scope<'a>,
     progress: Progress,
+    course: Course,
     cursor: Option<String>,
     over: bool,
-    page: VecDeque<(SessionId, Stored)>,
+    page: VecDeque<Seen>,
     page_size: usize,
-    given: HashSet<SessionHandle>,
+    given: Option<Given>,
     count: u64,
-    revocations: Revocations,
+    revocations: Option<Revocations>,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(opened: &'a Opened, progress: Progress) -> Self {
+    /// Those that a visitor could use. One that was revoked and still stands in the store, until it is presented, is passed
+    /// over.
+    pub(crate) fn live(scope: Scope<'a>, progress: Progress) -> Self {
+        let mut walk = Self::standing(scope, progress);
+        walk.revocations = Some(Revocations::new(scope.opened.sessions()));
+        walk
+    }
+
+    /// Those that stand in the store, revoked or not.
+    pub(crate) fn standing(scope: Scope<'a>, progress: Progress) -> Self {
         Self {
-            opened,
+            scope,
             progress,
+            course: scope.opened.course(),
             cursor: None,
             over: false,
             page: VecDeque::new(),
             page_size: FIRST_PAGE,
-            given: HashSet::new(),
+            given: Some(Given::new(REMEMBERED)),
             count: 0,
-            revocations: Revocations::new(opened.sessions()),
+            revocations: None,
         }
     }
 
-    /// The next session that a visitor could use; `None` after the last. One that was revoked and still stands in the store,
-    /// until it is presented, is passed over.
+    /// A session may come twice: for whoever keeps them in mind anyway, or does not mind.
+    pub(crate) fn with_repetitions(mut self) -> Self {
+        self.given = None;
+        self
+    }
+
+    /// The next session; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Seen>, Failure> {
-        while let Some((id, stored)) = self.next_stored().await? {
-            let seen = self.see(id, &stored).await?;
-            if seen.is_some() {
-                return Ok(seen);
-            }
-        }
-        Ok(None)
-    }
-
-    /// What stands in the store, read; `None` for what was revoked.
-    pub(crate) async fn see(
-        &mut self,
-        id: SessionId,
-        stored: &Stored,
-    ) -> Result<Option<Seen>, Failure> {
-        let seen = Seen::new(id, stored, now());
-        let revoked = self.revocations.concern(&seen).await?;
-        Ok((!revoked).then_some(seen))
-    }
-
-    /// The next session as it stands in the store.
-    pub(crate) async fn next_stored(&mut self) -> Result<Option<(SessionId, Stored)>, Failure> {
         loop {
-            while let Some((id, stored)) = self.page.pop_front() {
-                let handle = id.handle();
-                let new = if self.given.len() < REMEMBERED {
-                    self.given.insert(handle)
-                } else {
-                    !self.given.contains(&handle)
-                };
-                if new {
-                    self.count += 1;
-                    return Ok(Some((id, stored)));
+            while let Some(seen) = self.page.pop_front() {
+                if self
+                    .given
+                    .as_mut()
+                    .is_some_and(|given| given.has(seen.handle))
+                {
+                    continue;
+                }
+                self.count += 1;
+                let revocations = self.revocations.as_ref();
+                if !revocations.is_some_and(|revocations| revocations.concern(&seen)) {
+                    return Ok(Some(seen));
                 }
             }
             if self.over {
@@ -97,23 +94,81 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Writes something to the terminal beside the progress.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.progress.aside(write)
+    }
+
     async fn turn(&mut self) -> Result<(), Failure> {
-        let page = self
-            .opened
-            .page(mem::take(&mut self.cursor), self.page_size)
-            .await?;
-        let bytes: usize = page
-            .sessions
-            .iter()
-            .map(|(_, stored)| stored.value.len())
-            .sum();
+        let cursor = mem::take(&mut self.cursor);
+        let page = self.scope.opened.page(cursor, self.page_size).await?;
+        let sizes = page.sessions.iter().map(|(_, stored)| stored.value.len());
+        let bytes: usize = sizes.sum();
         if let Some(mean) = bytes.checked_div(page.sessions.len()) {
             self.page_size = (PAGE_BYTES / mean.max(1)).clamp(1, LARGEST_PAGE);
         }
-        self.page = page.sessions.into();
+        let sessions = page.sessions.into_iter();
+        self.page = sessions
+            .map(|(id, stored)| self.scope.see(id, &stored))
+            .collect();
+        if let Some(revocations) = &mut self.revocations {
+            revocations.learn(&self.page).await?;
+        }
         self.cursor = page.next;
         self.over = self.cursor.is_none();
-        self.progress.at(self.count);
+        let share = match &self.cursor {
+            Some(cursor) => self.course.share(cursor),
+            None => Some(1.0),
+        };
+        self.progress.at(self.count + self.page.len() as u64, share);
         Ok(())
+    }
+}
+
+/// Which sessions were given, by eight bytes each: of a million, two are the same once in forty million walks.
+#[derive(Debug)]
+struct Given {
+    most: usize,
+    hasher: RandomState,
+    seen: HashSet<u64>,
+}
+
+impl Given {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            hasher: RandomState::new(),
+            seen: HashSet::new(),
+        }
+    }
+
+    /// Whether this one was given before, as far as is remembered; from now on it was.
+    fn has(&mut self, handle: SessionHandle) -> bool {
+        let hash = self.hasher.hash_one(handle);
+        if self.seen.len() < self.most {
+            !self.seen.insert(hash)
+        } else {
+            self.seen.contains(&hash)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cloakroom::SessionId;
+
+    use super::*;
+
+    #[test]
+    fn a_session_is_given_once_as_far_as_there_is_room() {
+        let handle = |number: u32| SessionId::parse(&format!("id-{number}")).unwrap().handle();
+        let mut given = Given::new(100);
+        assert!((0..100).all(|number| !given.has(handle(number))));
+        assert!((0..100).all(|number| given.has(handle(number))));
+        // Beyond the room one is given again, and none that is new is left out.
+        assert!((100..1000).all(|number| !given.has(handle(number))));
+        assert!((100..1000).all(|number| !given.has(handle(number))));
+        assert!((0..100).all(|number| given.has(handle(number))));
+        assert_eq!(given.seen.len(), 100);
     }
 }

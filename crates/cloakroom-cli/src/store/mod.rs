@@ -1,10 +1,12 @@
 //! The store: how it is named, and how it is opened beside a running application.
 
+mod course;
 mod host;
 mod open;
 mod place;
 
 pub(crate) use self::{
+    course::Course,
     open::{Opened, PATIENCE, Sessions},
     place::{Environment, Process},
 };
@@ -14,7 +16,7 @@ use clap::Args;
 /// Which store, and which sessions in it.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Store")]
-pub struct StoreArgs {
+pub(crate) struct StoreArgs {
     /// Where the sessions are: `sqlite:PATH`, or the URL of a Redis or Valkey server (`redis://[user:password@]host[:port][/database]`,
     /// `rediss://` for TLS, `unix:///path`). A URL with a password belongs into the variable, since others on this machine can
     /// read a command line [env: SESSION_STORE; then REDIS_URL, or REDIS_HOST with REDIS_PORT,

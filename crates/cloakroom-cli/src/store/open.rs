@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use cloakroom::{
     OwnerIndex,
     core::store::{Scan, ScanPage},
-    redis::{RedisStore, Reply},
+    redis::RedisStore,
     sqlite::SqliteStore,
 };
 
@@ -13,7 +13,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     StoreArgs,
-    place::{self, Environment, Place, Process},
+    course::Course,
+    place::{self, Environment, NamedBy, Place, Process},
 };
 use crate::{failure::Failure, output};
 
@@ -55,7 +56,7 @@ impl Opened {
             );
         }
         match place {
-            Place::Sqlite(path) => Self::file(&path, prefix, args.store.is_some()),
+            Place::Sqlite { path, named_by } => Self::file(&path, prefix, named_by),
             Place::Url { url, .. } => Self::server(RedisStore::builder(&url), &prefix).await,
             Place::Host(server) => Self::server(server.builder(), &prefix).await,
         }
@@ -74,19 +75,30 @@ impl Opened {
         Ok(Self::Redis(store))
     }
 
-    fn file(path: &Path, prefix: String, named: bool) -> Result<Self, Failure> {
-        if !named && !path.exists() {
-            return Err(Failure::usage(format!(
-                "no store is named, and there is no {}; give --store, or set SESSION_STORE",
-                path.display()
-            )));
-        }
+    fn file(path: &Path, prefix: String, named_by: NamedBy) -> Result<Self, Failure> {
+        let setting = match named_by {
+            NamedBy::Setting(setting) => Some(setting),
+            NamedBy::DataDir if !path.exists() => {
+                return Err(Failure::usage(format!(
+                    "the folder in DATA_DIR has no sessions: there is no {}; see DATA_DIR, or give --store",
+                    path.display()
+                )));
+            }
+            NamedBy::Nobody if !path.exists() => {
+                return Err(Failure::usage(format!(
+                    "no store is named, and there is no {}; give --store, or set SESSION_STORE",
+                    path.display()
+                )));
+            }
+            NamedBy::DataDir | NamedBy::Nobody => None,
+        };
         let store = SqliteStore::builder(path)
             .prefix(&prefix)
             .attach(true)
             .sweep_interval(None)
             .busy_timeout(PATIENCE)
-            .open()?;
+            .open()
+            .map_err(|error| Failure::of_setting(setting, error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let file =
             Connection::open_with_flags(path, flags).map_err(|error| Failure::sqlite(&error))?;
@@ -115,14 +127,11 @@ impl Opened {
         }
     }
 
-    /// About how many sessions there may be at most, for whoever waits: on a server, all keys of the database.
-    pub(crate) async fn estimate(&self) -> Option<u64> {
-        let Self::Redis(store) = self else {
-            return None;
-        };
-        match store.ask(&["DBSIZE"]).await {
-            Ok(Reply::Number(keys)) => u64::try_from(keys).ok(),
-            _ => None,
+    /// Where the listing is, for whoever waits.
+    pub(crate) fn course(&self) -> Course {
+        match self {
+            Self::Redis(_) => Course::server(),
+            Self::Sqlite { file, .. } => Course::file(file),
         }
     }
 

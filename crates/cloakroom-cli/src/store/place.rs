@@ -3,22 +3,10 @@
 
 use std::{env, fmt, path::PathBuf};
 
-use cloakroom::redis::RedisStore;
+use cloakroom::redis::{Address, RedisStore};
 
 use super::{StoreArgs, host::Host};
 use crate::failure::Failure;
-
-/// The schemes of Redis and Valkey, with TLS or without, and of sockets.
-const SCHEMES: [&str; 8] = [
-    "redis",
-    "rediss",
-    "valkey",
-    "valkeys",
-    "unix",
-    "redis+unix",
-    "valkey+unix",
-    "redis-socket",
-];
 
 /// The prefix of connect-redis, and of the library.
 pub(crate) const DEFAULT_PREFIX: &str = "sess:";
@@ -53,7 +41,12 @@ impl Environment for Process {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// One file.
-    Sqlite(PathBuf),
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Who named it.
+        named_by: NamedBy,
+    },
     /// A server, by URL; it may hold a password.
     Url {
         /// The URL.
@@ -65,11 +58,22 @@ pub(crate) enum Place {
     Host(Host),
 }
 
+/// Who named a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    /// This option or variable: the file itself.
+    Setting(&'static str),
+    /// `DATA_DIR`: its folder.
+    DataDir,
+    /// Nobody: it is where the login application makes it, in the folder in which both are started.
+    Nobody,
+}
+
 /// A URL may hold a password, so nothing of it is shown.
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => write!(f, "Sqlite({})", path.display()),
+            Self::Sqlite { path, .. } => write!(f, "Sqlite({})", path.display()),
             Self::Url { named_by, .. } => write!(f, "Url(of {named_by})"),
             Self::Host(server) => write!(f, "Host({server:?})"),
         }
@@ -89,8 +93,12 @@ impl Place {
         let (url, host) = (env.get("REDIS_URL")?, env.get("REDIS_HOST")?);
         match (url, host, Host::beside(env)?) {
             (None, None, None) => {
-                let folder = env.get("DATA_DIR")?.unwrap_or_else(|| "data".to_owned());
-                Ok(Self::Sqlite(PathBuf::from(folder).join("sessions.db")))
+                let (folder, named_by) = match env.get("DATA_DIR")? {
+                    Some(folder) => (folder, NamedBy::DataDir),
+                    None => ("data".to_owned(), NamedBy::Nobody),
+                };
+                let path = PathBuf::from(folder).join("sessions.db");
+                Ok(Self::Sqlite { path, named_by })
             }
             (Some(url), None, None) => Self::parse_url("REDIS_URL", &url),
             (Some(_), host, beside) => Err(Failure::usage(format!(
@@ -106,7 +114,7 @@ impl Place {
 
     fn parse(named_by: &'static str, text: &str) -> Result<Self, Failure> {
         let allowed = format!(
-            "{named_by} must be `sqlite:PATH` or the URL of a Redis or Valkey server, such as `redis://localhost:6379`"
+            "{named_by} must be a URL of a Redis or Valkey server, such as `redis://localhost:6379`, or `sqlite:PATH`"
         );
         if text == "memory" {
             return Err(Failure::usage(format!(
@@ -121,15 +129,17 @@ impl Place {
             "sqlite" if rest.is_empty() || rest.ends_with('/') => Err(Failure::usage(format!(
                 "{named_by} names no file; write for instance `sqlite:data/sessions.db`"
             ))),
-            "sqlite" => Ok(Self::Sqlite(PathBuf::from(rest))),
-            _ if SCHEMES.contains(&scheme) => Self::parse_url(named_by, text),
+            "sqlite" => Ok(Self::Sqlite {
+                path: PathBuf::from(rest),
+                named_by: NamedBy::Setting(named_by),
+            }),
+            _ if Address::is_url(text) => Self::parse_url(named_by, text),
             _ => Err(Failure::usage(allowed)),
         }
     }
 
     fn parse_url(named_by: &'static str, text: &str) -> Result<Self, Failure> {
-        let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-        if !SCHEMES.contains(&scheme) {
+        if !Address::is_url(text) {
             return Err(Failure::usage(format!(
                 "{named_by} must be a URL such as `redis://localhost:6379`, `rediss://` for TLS or `unix:///path` for a socket"
             )));
@@ -201,11 +211,17 @@ mod tests {
         assert_eq!(find(None, &env), Place::Host(host));
         env.insert("SESSION_STORE", "redis://s");
         assert_eq!(find(None, &env), url("redis://s", "SESSION_STORE"));
-        let file = Place::Sqlite("a:b.db".into());
+        let sqlite = |path: &str, named_by| Place::Sqlite {
+            path: path.into(),
+            named_by,
+        };
+        let file = sqlite("a:b.db", NamedBy::Setting("--store"));
         assert_eq!(find(Some("sqlite:a:b.db"), &env), file);
         let none = HashMap::from([("DATA_DIR", "/var/lib/app")]);
-        let file = Place::Sqlite("/var/lib/app/sessions.db".into());
+        let file = sqlite("/var/lib/app/sessions.db", NamedBy::DataDir);
         assert_eq!(find(None, &none), file);
+        let file = sqlite("data/sessions.db", NamedBy::Nobody);
+        assert_eq!(find(None, &HashMap::new()), file);
         assert_eq!(prefix(&args(None), &none).unwrap(), "sess:");
     }
 
@@ -252,8 +268,22 @@ mod tests {
     fn the_store_is_the_login_applications() {
         use app::config::{RedisServer, Settings, StoreChoice};
 
-        let cases: [&[(&'static str, &'static str)]; 22] = [
+        let cases: [&[(&'static str, &'static str)]; 35] = [
             &[],
+            // Every scheme that there is, and some that there are not.
+            &[("SESSION_STORE", "redis://h")],
+            &[("SESSION_STORE", "rediss://h")],
+            &[("SESSION_STORE", "valkey://h")],
+            &[("SESSION_STORE", "valkeys://h")],
+            &[("SESSION_STORE", "unix:///s")],
+            &[("SESSION_STORE", "redis+unix:///s")],
+            &[("SESSION_STORE", "valkey+unix:///s")],
+            &[("SESSION_STORE", "redis-socket:///s")],
+            &[("REDIS_URL", "valkey+unix:///s")],
+            &[("REDIS_URL", "REDIS://h")],
+            &[("SESSION_STORE", "Valkey+Unix:///s")],
+            &[("SESSION_STORE", "redis:h")],
+            &[("SESSION_STORE", "http://h")],
             &[("SESSION_STORE", "sqlite:x.db")],
             &[
                 ("SESSION_STORE", "redis://h:1/2"),
@@ -311,7 +341,7 @@ mod tests {
                 },
             });
             let ours = Place::find(&args(None), &env).map(|place| match place {
-                Place::Sqlite(path) => format!("{}", path.display()),
+                Place::Sqlite { path, .. } => format!("{}", path.display()),
                 Place::Url { url, .. } => url,
                 Place::Host(s) => host(&s.host, s.port, s.tls, &s.username, &s.password),
             });

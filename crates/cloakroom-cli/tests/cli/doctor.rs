@@ -2,11 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use cloakroom::sqlite::SqliteStore;
+use cloakroom::{OwnerIndex as _, core::owner_index::Whose, sqlite::SqliteStore};
 use serde_json::Value;
 
 use crate::{
-    stage::{EXPRESS, HOUR, Ran, handle, on, program, put, with_input},
+    stage::{EXPRESS, HOUR, Ran, handle, on, program, put, store, with_input},
     support::{Program, Server},
 };
 
@@ -170,6 +170,42 @@ async fn what_hurts_a_node_peer_and_mixed_prefixes() {
     assert!(!run.out.contains("hunter2"));
 }
 
+/// Neither are there prefixes that nobody has, nor does one that matters go under among others.
+#[tokio::test]
+async fn prefixes_that_clash_and_those_that_do_not() {
+    let server = good(Program::Redis);
+    let clash = |prefix: &str| {
+        let run = on(
+            &server,
+            &["doctor", "--json", "--pings", "1", "--prefix", prefix],
+        );
+        let found = findings(&run);
+        let prefix = found.iter().find(|finding| finding["check"] == "prefix");
+        let what = prefix.unwrap()["what"].as_str().unwrap().to_owned();
+        what.contains("begin alike").then_some(what)
+    };
+    for key in [
+        "app:s-abc",
+        "app:counter",
+        "sess:abc",
+        "tenant:one:sess:abc",
+    ] {
+        server.call(&["SET", key, EXPRESS]);
+    }
+    server.call(&["SET", "app:counter", "7"]);
+    // The own sessions are no others', whatever the prefix ends with; a counter beside them is no session.
+    assert_eq!(clash("app:s-"), None);
+    assert_eq!(clash("sess:"), None);
+    assert_eq!(clash("tenant:one:sess:"), None);
+    for other in ["a", "b", "c", "d", "e", "f"] {
+        server.call(&["SET", &format!("{other}:x"), EXPRESS]);
+    }
+    server.call(&["SET", "sess:admin:x", EXPRESS]);
+    assert!(clash("sess:").unwrap().contains("`sess:admin:`"));
+    // There are sessions below `sess:`, which lists these.
+    assert!(clash("sess:admin:").unwrap().contains("`sess:`"));
+}
+
 #[tokio::test]
 async fn a_replica_and_a_node_of_a_cluster_are_found() {
     let primary = good(Program::Redis);
@@ -246,6 +282,13 @@ async fn a_cookie_that_somebody_has_trouble_with() {
             "{run:?}"
         );
     }
+    let library = store(&server).await;
+    library.revoke(Whose::Owner("花子")).await.unwrap();
+    let value = r#"{"cookie":{"originalMaxAge":60000},"__ck":{"owner":"花子","signedIn":1}}"#;
+    put(&server, "revoked", value, HOUR);
+    let run = ask(old, &sign("revoked"), false);
+    assert_eq!(level(&run, "session"), "note", "{run:?}");
+    assert!(run.out.contains("was revoked"), "{run:?}");
     let run = ask(old, &sign("unknown"), false);
     assert_eq!(
         (

@@ -1,9 +1,12 @@
 //! `docs/cli.md` shows what the program really writes: each command in it is run on a fixed set of sessions. Numbers may
-//! differ, since times and ports do. With `CLOAKROOM_WRITE_DOCS=1` the document is written anew.
+//! differ, since times and ports do. With `CLOAKROOM_WRITE_DOCS=1` the document is written anew. What the README shows is taken
+//! from there.
 
 use std::{
     fs,
-    path::Path,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::SystemTime,
 };
@@ -17,8 +20,12 @@ use crate::{
     support::{Program, Server},
 };
 
-fn document() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md")
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn document() -> PathBuf {
+    checkout().join("docs/cli.md")
 }
 
 /// The sessions that the document shows.
@@ -54,24 +61,65 @@ async fn furnished() -> Server {
     server
 }
 
-/// What a command writes, errors first.
-fn said(server: &Server, command: &str) -> String {
-    let folder = Path::new(PROGRAM).parent().unwrap();
+/// A shell beside a checkout that is called `cloakroom`.
+fn shell(server: &Server, folder: &Path, command: &str) -> Command {
+    let programs = Path::new(PROGRAM).parent().unwrap();
     let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", command])
+        .current_dir(folder)
         .env_clear()
-        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("PATH", format!("{}:{path}", programs.display()))
         .env("SESSION_STORE", server.url())
         .env(
             "SESSION_SECRET",
             "fedcba9876543210fedcba9876543210,keyboard cat",
         )
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::null());
+    shell
+}
+
+/// What a command writes, errors first.
+fn said(server: &Server, command: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(checkout(), folder.path().join("cloakroom")).unwrap();
+    let mut shell = shell(server, folder.path(), command);
+    if command.contains("sessions watch") && !command.contains("--help") {
+        return watched(server, &mut shell);
+    }
+    let output = shell.output().unwrap();
+    let text = String::from_utf8([output.stderr, output.stdout].concat()).unwrap();
+    text.replace(&folder.path().display().to_string(), "/home/hanako")
+}
+
+/// What a watch writes while a visitor comes, signs in and leaves.
+fn watched(server: &Server, watch: &mut Command) -> String {
+    let (anonymous, aya) = (
+        "Zt5LmQx8RwYc2VbN7pKsHd3JfG6aUeB1",
+        "Hj4kPw9TzXc1VbN6mQsLd8RfG2yUeA7o",
+    );
+    let mut child = watch
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
-    let text = [output.stderr, output.stdout].concat();
-    String::from_utf8(text).unwrap()
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = vec![notes.next().unwrap().unwrap()];
+    let mut next = || said.push(events.next().unwrap().unwrap());
+    put(server, anonymous, r#"{"cookie":{}}"#, HOUR);
+    next();
+    let value = r#"{"cookie":{},"__ck":{"owner":"aya","signedIn":1795641518229}}"#;
+    put(server, aya, value, HOUR);
+    next();
+    server.call(&["DEL", &format!("sess:{anonymous}")]);
+    next();
+    server.call(&["DEL", &format!("sess:{aya}")]);
+    next();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    said.join("\n")
 }
 
 /// Without what differs from run to run: numbers, how far columns are apart, and what the doctor says of a slow machine.
@@ -155,6 +203,48 @@ fn the_document_has_every_command() {
             "docs/cli.md has no help of `{name}`"
         );
     }
+}
+
+/// The README shows some of the commands, and of what they write some of the lines.
+#[test]
+fn the_readme_shows_what_the_document_does() {
+    let document = shown(&fs::read_to_string(document()).unwrap());
+    let readme = fs::read_to_string(checkout().join("README.md")).unwrap();
+    let readme = shown(&readme);
+    assert!(!readme.is_empty(), "README.md shows no command");
+    for (command, lines) in readme {
+        let written = document.iter().find(|(written, _)| *written == command);
+        let (_, written) =
+            written.unwrap_or_else(|| panic!("README.md has `{command}`, and docs/cli.md has not"));
+        let mut written = written.iter();
+        for line in lines.iter().filter(|line| *line != "###") {
+            assert!(
+                written.any(|written| written == line),
+                "`{command}` in README.md, and not or not there in docs/cli.md: {line}"
+            );
+        }
+    }
+}
+
+/// The commands of a text's blocks, each with what it writes, without what differs from run to run. What is left out stands as
+/// `...`, which becomes `###`.
+fn shown(text: &str) -> Vec<(String, Vec<String>)> {
+    let mut shown: Vec<(String, Vec<String>)> = Vec::new();
+    let mut in_block = false;
+    for line in text.lines() {
+        if line.starts_with("```") {
+            in_block = line == "```console";
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| in_block) {
+            shown.push((command.to_owned(), Vec::new()));
+        } else if let Some((_, lines)) = shown.last_mut().filter(|_| in_block) {
+            lines.extend(if line == "..." {
+                vec!["###".to_owned()]
+            } else {
+                masked(line)
+            });
+        }
+    }
+    shown
 }
 
 fn collect(command: &clap::Command, name: &str, names: &mut Vec<String>) {

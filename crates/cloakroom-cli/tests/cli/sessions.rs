@@ -196,6 +196,32 @@ async fn an_empty_list_says_where_something_is() {
     assert!(filtered.err.contains("None of 3 sessions"), "{filtered:?}");
 }
 
+/// Keys of others may hold their visitors' ids, and whatever moves a cursor.
+#[tokio::test]
+async fn foreign_keys_cannot_speak_to_the_terminal_and_tell_no_ids() {
+    let server = furnished(Program::Redis).await;
+    for key in [
+        "cache:hunter2-Wn1xPVWzOX8dIzL2cTqV4DiJ:hits",
+        "a\x1b[31mb:x",
+        "q:\x1b]0;hunter2\x07:x",
+        "sess:hunter2-Wn1xPVWzOX8dIzL2cTqV4DiJ:x",
+    ] {
+        server.call(&["SET", key, "1"]);
+    }
+    for arguments in [
+        &["sessions", "ls", "--prefix", "sid:"][..],
+        &["doctor", "--pings", "1", "--prefix", "sid:"],
+    ] {
+        let run = on(&server, arguments);
+        let shown = format!("{}{}", run.out, run.err);
+        assert!(shown.contains("`cache:`, `q:`, `sess:`"), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains('\x1b'),
+            "{shown}"
+        );
+    }
+}
+
 /// `KEYS` stops a server for as long as it has keys.
 #[tokio::test]
 async fn no_command_stops_the_server() {

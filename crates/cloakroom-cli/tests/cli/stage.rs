@@ -83,6 +83,21 @@ pub(crate) fn on(server: &Server, arguments: &[&str]) -> Ran {
     command.output().unwrap().into()
 }
 
+/// Runs the program as a user of the server who has these rights alone.
+pub(crate) fn as_user(server: &Server, rights: &[&str], arguments: &[&str]) -> Ran {
+    server.call(
+        &[
+            &["ACL", "SETUSER", "app", "reset", "on", ">swordfish"],
+            rights,
+        ]
+        .concat(),
+    );
+    let url = format!("redis://app:swordfish@127.0.0.1:{}", server.port);
+    let mut command = program();
+    command.env("SESSION_STORE", url).args(arguments);
+    command.output().unwrap().into()
+}
+
 /// Runs a command with something on its standard input.
 pub(crate) fn with_input(command: &mut Command, input: &str) -> Ran {
     command

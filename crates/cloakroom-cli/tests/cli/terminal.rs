@@ -105,6 +105,22 @@ async fn colours_are_only_where_they_are_wanted() {
     );
 }
 
+/// Where few sessions pass, rows alone do not say that something is going on.
+#[tokio::test]
+async fn a_filtered_list_has_a_bar() {
+    let server = Server::redis();
+    put(&server, "a", EXPRESS, HOUR);
+    let bar = |arguments: &str| {
+        let run = on_terminal(&server, 100, arguments, "", &[("NO_COLOR", "1")]);
+        assert_eq!(run.status, Some(0), "{run:?}");
+        (run.out.contains("100%"), run.out.contains(&handle("a")))
+    };
+    assert_eq!(bar("sessions ls"), (false, true));
+    assert_eq!(bar("sessions ls --expires-within 1d"), (true, true));
+    assert_eq!(bar("sessions ls --idle-for 30d"), (true, false));
+    assert_eq!(bar("sessions stats"), (true, false));
+}
+
 #[tokio::test]
 async fn a_question_is_asked_and_the_answer_counts() {
     let server = Server::redis();

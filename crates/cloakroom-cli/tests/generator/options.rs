@@ -167,6 +167,11 @@ fn a_store_is_what_cargo_run_and_the_containers_use() {
             "{}",
             files["README.md"]
         );
+        // The application refuses a URL beside the host that `cargo run` sets.
+        assert_eq!(
+            files["README.md"].contains("`REDIS_URL` is refused beside `REDIS_HOST`"),
+            store == "redis"
+        );
         assert_eq!(
             files["docker-compose.yml"].contains("redis_db"),
             store == "redis"

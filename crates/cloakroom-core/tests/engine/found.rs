@@ -70,7 +70,7 @@ fn of_two_that_find_whose_it_is_the_second_goes_on() {
         type Change = fn(&mut View, &Policy);
         let changes: [(&str, Change); 6] = [
             ("write", |view, policy| {
-                view.insert("x", &1, policy).unwrap()
+                view.insert("x", &1, policy).unwrap();
             }),
             ("sign in", |view, policy| {
                 view.sign_in("carla", policy, NOW).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use cloakroom_core::{
     Error, ErrorKind, SessionHandle,
     owner_index::Whose,
+    plan::{StoreOp, plan},
     session::{Origin, View},
 };
 
@@ -80,19 +81,39 @@ impl Session {
     }
 
     /// The live sessions of the owner who is signed in, this one marked as [current](OwnedSession::current): "where you are
-    /// signed in". What this request changes is not in it yet.
+    /// signed in". What this request changes is not in it yet; that it has found a Node peer's session to be the owner's
+    /// ([`owner_from`](crate::SessionLayerBuilder::owner_from)) is.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::NotSignedIn`] if nobody is signed in, [`ErrorKind::Config`] without an owner index, and the store's.
     pub async fn sessions(&self) -> Result<Vec<OwnedSession>, Error> {
         let (owners, owner) = (self.owners()?, self.required_owner()?);
+        self.claim_found(owners).await;
         let mut sessions = owners.list(&owner).await?;
         let current = self.handle();
         for session in &mut sessions {
             session.current = Some(session.handle) == current;
         }
         Ok(sessions)
+    }
+
+    /// Claims a session that this request is to adopt, which the commit would do: the visitor who looks at the list is to
+    /// see themselves in it. Where it fails the list is without this session; the commit tries again.
+    async fn claim_found(&self, owners: &Owners) {
+        let config = self.config();
+        let planned = {
+            let view = self.state().aged_view();
+            view.is_adopted()
+                .then(|| plan(&view, &config.policy, config.clock.now()))
+        };
+        if let Some(StoreOp::Replace(write)) = planned.map(|planned| planned.store)
+            && let Some(claim) = write.claim
+        {
+            let index = &owners.index;
+            let call = index.claim(&claim.owner, &write.id, claim.keep, None);
+            let _ = load::within(owners.deadline, "claim", call).await;
+        }
     }
 
     /// Ends one session of the owner who is signed in; `false` if there is no such live session of this owner. This session

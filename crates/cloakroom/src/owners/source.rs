@@ -15,15 +15,17 @@ use serde::de::DeserializeOwned;
 #[derive(Debug)]
 pub struct OwnerProbe<'a> {
     record: &'a Record,
-    /// Which names were asked for.
-    asked: RefCell<Vec<String>>,
+    /// Which names were asked for, where somebody wants to know: each load of a session asks.
+    asked: Option<RefCell<Vec<String>>>,
 }
 
 impl OwnerProbe<'_> {
     /// The value of a top-level name; `None` where there is none, or none that is a `T`.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        self.asked.borrow_mut().push(name.to_owned());
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().push(name.to_owned());
+        }
         self.record.get(name)?.read().ok()
     }
 
@@ -47,14 +49,27 @@ impl OwnerFrom {
         Self(Arc::new(from))
     }
 
+    /// The owner of a record.
+    fn ask(&self, record: &Record) -> Option<String> {
+        self.answer(&OwnerProbe {
+            record,
+            asked: None,
+        })
+    }
+
     /// The owner, and the names that were asked for it.
-    fn ask(&self, record: &Record) -> (Option<String>, Vec<String>) {
+    fn ask_with_names(&self, record: &Record) -> (Option<String>, Vec<String>) {
         let probe = OwnerProbe {
             record,
-            asked: RefCell::default(),
+            asked: Some(RefCell::default()),
         };
-        let owner = (self.0)(&probe).filter(|owner| check_owner(owner).is_ok());
-        (owner, probe.asked.into_inner())
+        let owner = self.answer(&probe);
+        let names = probe.asked.map(RefCell::into_inner);
+        (owner, names.unwrap_or_default())
+    }
+
+    fn answer(&self, probe: &OwnerProbe<'_>) -> Option<String> {
+        (self.0)(probe).filter(|owner| check_owner(owner).is_ok())
     }
 }
 
@@ -81,7 +96,7 @@ impl Belonging {
                 differs: false,
             };
         };
-        let (owner, _) = from.ask(record);
+        let owner = from.ask(record);
         if owner == written.owner {
             return Self {
                 identity: written,
@@ -114,10 +129,10 @@ pub(crate) fn put_back_owner(from: &OwnerFrom, view: &mut View) {
     let before = if view.is_blank() {
         None
     } else {
-        from.ask(view.base()).0
+        from.ask(view.base())
     };
     loop {
-        let (owner, asked) = from.ask(view.record());
+        let (owner, asked) = from.ask_with_names(view.record());
         if owner == before || !view.put_back(&asked) {
             return;
         }

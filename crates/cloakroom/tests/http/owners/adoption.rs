@@ -186,3 +186,26 @@ async fn a_revocation_between_load_and_adoption_counts() {
     settled(async || !matches!(house.store.load(&id).await, Ok(Loaded::Live(_)))).await;
     settled(async || house.store.claims() == 0).await;
 }
+
+/// The first page that a visitor opens here may be the list itself.
+#[tokio::test]
+async fn who_lists_their_sessions_sees_this_one_at_once() {
+    let house = house();
+    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
+    let listed = browser.get("/sessions").await.body;
+    assert_eq!(listed.lines().count(), 1);
+    assert!(listed.contains(" true ["), "{listed}");
+    let carried = meta(&house, "node-1").await;
+    let moved = format!(r#"{carried},"userName":"berta""#);
+    node_writes(&house, "node-1", START, &moved).await;
+    assert_eq!(browser.get("/sessions").await.body.lines().count(), 1);
+    settled(async || house.store.claims() == 1).await;
+    assert_eq!(house.owners.list("berta").await.unwrap().len(), 1);
+    // A list without it, where nothing can be claimed.
+    node_writes(&house, "node-2", START, r#","userName":"clara""#).await;
+    let clara = house.client.other();
+    clara.put_cookie("connect.sid", &ticket::sign("node-2", &secrets()));
+    house.troubled.fail(&["claim"]);
+    let answer = clara.get("/sessions").await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""));
+}
