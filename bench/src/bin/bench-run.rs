@@ -34,10 +34,10 @@ fn measure(options: &RunOptions) -> Result<(), Failure> {
         write(path, &picture::svg(&results)?)?;
     }
     if options.write {
-        let documents = options.documents();
-        write(&documents.join("page.svg"), &picture::svg(&results)?)?;
-        write(&documents.join("results.md"), &report)?;
-        write_json(&documents.join("results.json"), &results)?;
+        let kept = options.kept();
+        write(&kept.join("page.svg"), &picture::svg(&results)?)?;
+        write(&kept.join("results.md"), &report)?;
+        write_json(&kept.join("results.json"), &results)?;
     }
     Ok(())
 }
@@ -51,9 +51,9 @@ fn measure_growth(options: &RunOptions) -> Result<(), Failure> {
         write_json(path, &results)?;
     }
     if options.write {
-        let documents = options.documents();
-        write(&documents.join("growth.md"), &report)?;
-        write_json(&documents.join("growth.json"), &results)?;
+        let kept = options.kept();
+        write(&kept.join("growth.md"), &report)?;
+        write_json(&kept.join("growth.json"), &results)?;
     }
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! `bench/check`: each program serves what it must. Nothing is timed.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{
     Failure, probe,
@@ -43,14 +48,39 @@ fn check(subject: Subject, places: &Places, redis: &Redis, folder: &Path) -> Res
         sessions: SESSIONS,
         bytes: 300,
     };
+    redis.clear()?;
     let running = Running::start(subject, places, redis, &start)?;
     running.verify()?;
+    if subject.uses_redis() {
+        renews(&running, redis)?;
+    }
+    if subject.sends_cookie() {
+        let page = probe::get(running.port, "/", Some(&running.cookie(0)?))?;
+        if !page.headers.contains_key("set-cookie") {
+            return Err("the cookie is not sent with each answer".into());
+        }
+    }
     let anonymous = probe::get(running.port, "/", None)?;
     if anonymous.status != 302 {
         return Err(format!("status {} to a visitor without a cookie", anonymous.status).into());
     }
     if subject.has_store() && !subject.is_application() {
         counts_up(&running)?;
+    }
+    Ok(())
+}
+
+/// A visit gives the session its whole lifetime again. Ours does so beside the answer.
+fn renews(running: &Running, redis: &Redis) -> Result<(), Failure> {
+    let nearly_over = 600_000;
+    redis.expire_all(nearly_over)?;
+    running.verify()?;
+    let begin = Instant::now();
+    while redis.longest()? <= nearly_over.cast_signed() {
+        if begin.elapsed() > Duration::from_secs(30) {
+            return Err("a visit does not renew the session".into());
+        }
+        thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }

@@ -105,9 +105,37 @@ pub fn load_of_last_minute(loadavg: &str) -> Option<f64> {
     loadavg.split(' ').next()?.parse().ok()
 }
 
-/// The size of a program without debug data, in bytes: that of a stripped copy. `None` where it cannot be had.
+/// The size of what is installed, in bytes: of the login application without debug data, and of Node with the packages.
+/// `None` for the other programs, which have several kinds in one, and where it cannot be had.
 #[must_use]
-pub fn program_bytes(program: &Path, folder: &Path) -> Option<u64> {
+pub fn program_bytes(subject: Subject, places: &Places, folder: &Path) -> Option<u64> {
+    match subject {
+        Subject::Login => stripped_bytes(&subject.program(places), folder),
+        Subject::Node => {
+            let path = std::env::var_os("PATH")?;
+            let mut found = std::env::split_paths(&path).map(|folder| folder.join("node"));
+            let node = found.find_map(|file| fs::metadata(file).ok())?;
+            Some(node.len() + folder_bytes(&places.packages.join("node_modules"))?)
+        }
+        _ => None,
+    }
+}
+
+fn folder_bytes(folder: &Path) -> Option<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder).ok()? {
+        let entry = entry.ok()?;
+        let kind = entry.file_type().ok()?;
+        bytes += if kind.is_dir() {
+            folder_bytes(&entry.path())?
+        } else {
+            entry.metadata().ok()?.len()
+        };
+    }
+    Some(bytes)
+}
+
+fn stripped_bytes(program: &Path, folder: &Path) -> Option<u64> {
     let stripped = folder.join("stripped");
     let done = Command::new("strip")
         .arg("-o")

@@ -226,7 +226,7 @@ impl Bench<'_> {
                 );
                 if let Some((before, after)) = before.zip(after) {
                     // The second look counted too. What wrk did not wait for at its end may have counted beside.
-                    let counted = (after - before).saturating_sub(1);
+                    let counted = after.saturating_sub(before + 1);
                     let missing = reading.wrk.requests.saturating_sub(counted);
                     lost[place] = Some(lost[place].unwrap_or(0) + missing);
                 }

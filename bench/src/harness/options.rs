@@ -117,7 +117,7 @@ pub struct RunOptions {
     /// File for the picture
     #[arg(long, value_name = "FILE", conflicts_with = "growth")]
     pub svg: Option<PathBuf>,
-    /// Write the picture and the results into docs/bench
+    /// Write the picture and the results into bench/results
     #[arg(long)]
     pub write: bool,
     /// Size of the container image of the login application in bytes, if it is known
@@ -146,10 +146,10 @@ impl RunOptions {
         self.built.places()
     }
 
-    /// Where documents are.
+    /// Where `--write` writes.
     #[must_use]
-    pub fn documents(&self) -> PathBuf {
-        self.built.project.join("docs/bench")
+    pub fn kept(&self) -> PathBuf {
+        self.built.project.join("bench/results")
     }
 
     /// The options, with those of `--quick` where it is given.

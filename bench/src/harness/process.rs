@@ -13,10 +13,11 @@ use super::Failure;
 /// How long a program may take until it says what it is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The shell waits for the end of its input, which the kernel closes when we end, however we end; then it ends the program. It
-/// outlives Ctrl-C for as long as that takes.
-const WRAPPER: &str =
-    "trap '' INT; \"$@\" </dev/null & echo \"pid $!\"; cat >/dev/null; kill $! 2>/dev/null; wait";
+/// The outer shell waits for the end of its input, which the kernel closes when we end, however we end; then it ends the
+/// program. It outlives Ctrl-C for as long as that takes. The inner one says its process id and becomes the program.
+const WRAPPER: &str = "trap '' INT
+    sh -c 'echo \"pid $$\"; exec \"$@\"' sh \"$@\" </dev/null &
+    cat >/dev/null; kill $! 2>/dev/null; wait";
 
 /// A running program.
 #[derive(Debug)]

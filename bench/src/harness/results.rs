@@ -101,7 +101,7 @@ pub struct Needs {
     pub resident_idle: u64,
     /// What its sessions take in Redis, in bytes; `None` without Redis.
     pub redis_bytes: Option<u64>,
-    /// The size of the program without debug data, in bytes; `None` for Node.
+    /// The size of what is installed, in bytes, for the two applications.
     pub program_bytes: Option<u64>,
     /// The size of the container image, in bytes, where it is known.
     pub image_bytes: Option<u64>,

@@ -44,14 +44,13 @@ pub fn run(options: &RunOptions, folder: &Path) -> Result<Results, Failure> {
     let after = resident(&running)?;
     let mut needs = Vec::new();
     for (place, one) in running.iter().enumerate() {
-        let program = one.subject.program(&options.places());
         needs.push(Needs {
             subject: one.subject,
             start_ms: starts[place],
             resident: after[place],
             resident_idle: idle[place],
             redis_bytes: one.subject.uses_redis().then_some(one.redis_bytes),
-            program_bytes: facts::program_bytes(&program, folder),
+            program_bytes: facts::program_bytes(one.subject, &options.places(), folder),
             image_bytes: options.image_size.filter(|_| one.subject.is_application()),
         });
     }

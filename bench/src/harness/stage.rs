@@ -91,6 +91,36 @@ impl Redis {
         redis_info::number(&info, "used_memory").ok_or_else(|| "INFO has no used_memory".into())
     }
 
+    /// Gives all sessions another time to live, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub fn expire_all(&self, millis: u64) -> Result<(), Failure> {
+        let mut connection = self.client.get_connection()?;
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection)?;
+        for key in keys {
+            let mut command = redis::cmd("PEXPIRE");
+            command.arg(key).arg(millis).exec(&mut connection)?;
+        }
+        Ok(())
+    }
+
+    /// The longest time to live of all keys, in milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub fn longest(&self) -> Result<i64, Failure> {
+        let mut connection = self.client.get_connection()?;
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(&mut connection)?;
+        let mut longest = 0;
+        for key in keys {
+            longest = longest.max(redis::cmd("PTTL").arg(key).query(&mut connection)?);
+        }
+        Ok(longest)
+    }
+
     /// Empties it.
     ///
     /// # Errors

@@ -113,6 +113,12 @@ impl Subject {
         )
     }
 
+    /// Whether each answer to who is signed in brings the cookie again.
+    #[must_use]
+    pub fn sends_cookie(self) -> bool {
+        !matches!(self, Self::Bare | Self::Getex)
+    }
+
     /// Whether it keeps sessions at all.
     #[must_use]
     pub fn has_store(self) -> bool {
@@ -136,7 +142,7 @@ impl Subject {
         folder.join(format!("{}.cookies", self.name()))
     }
 
-    /// The program's file, for its size. Node's is Node itself.
+    /// The program's file.
     #[must_use]
     pub fn program(self, places: &Places) -> PathBuf {
         match self {
