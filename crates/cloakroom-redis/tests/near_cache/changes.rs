@@ -176,6 +176,34 @@ async fn what_this_process_changes_is_seen_by_its_next_load() {
     }
 }
 
+/// From the moment at which a sign-out begins here, what was known before is not an answer any more: the server may be
+/// silent, and then nobody knows how far it came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_has_begun_is_not_papered_over() {
+    let server = Server::redis();
+    let (store, _) = pair(&server).await;
+    create(&store, 1, "{}").await;
+    warm(&server, &store, 1).await;
+    server.freeze();
+    let ending = store.clone();
+    let ending = tokio::spawn(async move { ending.end(&id(1), EndReason::Destroyed).await });
+    let id = id(1);
+    until("no answer", async || {
+        let load = store.load(&id);
+        tokio::time::timeout(Duration::from_millis(20), load)
+            .await
+            .is_err()
+    })
+    .await;
+    // Its caller gives it up, and the server does it all the same.
+    ending.abort();
+    server.thaw();
+    until("the sign-out", async || {
+        store.load(&id).await.unwrap() == Loaded::Ended(EndReason::Destroyed)
+    })
+    .await;
+}
+
 /// The revision is one entry for all sessions, and a revocation takes it away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r32_a_revocation_by_another_process_is_seen() {

@@ -12,6 +12,9 @@ use tokio::{
 
 use super::*;
 
+/// The session whose loads get no answer.
+const SILENT: &str = "session-000009";
+
 /// Answers loads with `answer`; how many there were.
 async fn server(answer: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -37,6 +40,8 @@ async fn serve(mut stream: TcpStream, answer: &'static str, loads: Arc<AtomicUsi
             "%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n"
         } else if said.contains("PING") {
             "+PONG\r\n"
+        } else if said.contains(SILENT) {
+            continue;
         } else {
             loads.fetch_add(1, Ordering::SeqCst);
             answer
@@ -82,4 +87,24 @@ async fn an_answer_that_is_overtaken_by_news_is_not_kept() {
     ] {
         assert_eq!(loads_of_three(answer).await, 3, "{answer:?}");
     }
+}
+
+/// On one thread: whoever keeps the connection has not yet run when the next load begins.
+#[tokio::test]
+async fn nothing_is_answered_from_a_connection_that_was_given_up_just_now() {
+    let (url, loads) = server("+OK\r\n$3\r\nold\r\n:60000\r\n_\r\n").await;
+    let options = NearCache::new().max_age(LONG);
+    let store = at(&url)
+        .command_timeout(Duration::from_millis(300))
+        .near_cache(options);
+    let store = store.connect().await.unwrap();
+    for _ in 0..2 {
+        live(&store, 1).await;
+    }
+    assert_eq!(loads.load(Ordering::SeqCst), 1);
+    for _ in 0..2 {
+        assert!(store.load(&id(9)).await.is_err());
+    }
+    live(&store, 1).await;
+    assert_eq!(loads.load(Ordering::SeqCst), 2);
 }
