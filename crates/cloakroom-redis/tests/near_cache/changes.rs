@@ -183,6 +183,8 @@ async fn a_change_that_has_begun_is_not_papered_over() {
     let server = Server::redis();
     let (store, _) = pair(&server).await;
     create(&store, 1, "{}").await;
+    // The server knows the script: it is sent once.
+    store.end(&id(2), EndReason::Destroyed).await.unwrap();
     warm(&server, &store, 1).await;
     server.freeze();
     let ending = store.clone();
