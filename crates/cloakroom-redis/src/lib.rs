@@ -100,11 +100,11 @@
 //! counts down here too. That a session has ended or is missing is asked each time. When the connection is lost, replaced or
 //! given up, everything is forgotten at once: an outage is an error, as without.
 //!
-//! **What it delays.** What another process changes, a sign-out or a revocation for instance, counts here once the server's word
-//! has arrived: a fraction of a millisecond after the change on one machine, the way of a packet on a network. Where packets vanish and nothing says so, it counts
-//! [`max_age`](NearCache::max_age) later at the most, 5 s by default. So this is the one option with which rule 6 of
-//! [`cloakroom_core::store`] holds between the clones of a store and not between processes. `replace` and `retire` compare
-//! with what the server has, so nothing is ever overwritten because of it.
+//! **What it delays.** What another process changes, a sign-out or a revocation for instance, counts here once the server's
+//! word has arrived: about a millisecond after the change on one machine, the way of a packet on a network. Where packets
+//! vanish and nothing says so, it counts [`max_age`](NearCache::max_age) later at the most, 5 s by default. So this is the one
+//! option with which rule 6 of [`cloakroom_core::store`] holds between the clones of a store and not between processes.
+//! `replace` and `retire` compare with what the server has, so nothing is ever overwritten because of it.
 //!
 //! **What it costs.** Here [`capacity`](NearCache::capacity) sessions or [`max_bytes`](NearCache::max_bytes), whichever is less;
 //! in the server's memory the names of the sessions that were read, until they change or end (`tracking-table-max-keys`, a
