@@ -142,6 +142,33 @@ async fn r10_two_processes_with_near_caches_see_each_other_s_sign_outs() {
     }
 }
 
+/// A server that does not know the commands is used without a near cache, and the log says so once, with what to do.
+#[tokio::test]
+async fn a_near_cache_that_the_server_refuses_is_told_once() {
+    let server = Server::start(Program::Redis, &["--rename-command", "CLIENT", ""]);
+    let folder = tempfile::tempdir().unwrap();
+    let port = server.port.to_string();
+    let host = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &*port)];
+    let near = [("REDIS_NEAR_CACHE", "1000"), ("SESSION_SECRET", SECRET)];
+    let running = Running::start(folder.path(), &[host, near].concat());
+    assert!(
+        !running.printed.contains("kept here"),
+        "{}",
+        running.printed
+    );
+    let mut visitor = Visitor::new(running.address);
+    for _ in 0..2 {
+        visitor.log_in("trillian").await;
+        assert!(visitor.is_logged_in().await);
+        server.kill();
+        server.restart(&[]);
+        visitor.cookie = None;
+    }
+    visitor.log_in("trillian").await;
+    let (_, log) = running.stop();
+    assert_eq!(log.matches("+client|tracking").count(), 1, "{log}");
+}
+
 /// Renewing at each use makes the server speak against what is kept: whoever set it so is told.
 #[tokio::test]
 async fn a_near_cache_without_fewer_renewals_is_a_warning() {
