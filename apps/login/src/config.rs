@@ -15,8 +15,9 @@ use ipnet::IpNet;
 
 use self::parse::{
     parse_app_env, parse_bind, parse_bool, parse_cookie_name, parse_max_age, parse_prefix,
-    parse_proxies, parse_secrets, parse_store, refuse, refuse_hidden,
+    parse_proxies, parse_secrets, parse_share, parse_store, refuse, refuse_hidden,
 };
+use self::redis::parse_near_cache;
 pub use self::{
     cli::{Cli, Command, Settings},
     redis::{RedisHost, RedisServer},
@@ -44,6 +45,10 @@ pub struct Config {
     pub save_uninitialized: bool,
     /// See [`Settings::session_resave`].
     pub resave: bool,
+    /// See [`Settings::session_renew_after`].
+    pub renew_after: f64,
+    /// The maximum age of what is kept of a Redis server's answers; `None` keeps nothing.
+    pub near_cache: Option<Duration>,
     /// What stands before a session's id in the store.
     pub prefix: String,
     /// Name of the cookie.
@@ -97,10 +102,12 @@ impl Settings {
     /// The first setting that is not allowed.
     pub fn check(&self) -> Result<Config, ConfigError> {
         let production = parse_app_env(or_default(&self.app_env, "development"))?;
+        let store = self.store()?;
         Ok(Config {
             address: self.address()?,
             production,
-            store: self.store()?,
+            near_cache: parse_near_cache(or_default(&self.redis_near_cache, "off"), &store)?,
+            store,
             secrets: parse_secrets(self.session_secret.as_deref().unwrap_or(""), production)?,
             max_age: parse_max_age(or_default(&self.session_max_age, "60000"))?,
             rolling: parse_bool("SESSION_ROLLING", or_default(&self.session_rolling, "true"))?,
@@ -109,6 +116,7 @@ impl Settings {
                 or_default(&self.session_save_uninitialized, "true"),
             )?,
             resave: parse_bool("SESSION_RESAVE", or_default(&self.session_resave, "false"))?,
+            renew_after: parse_share(or_default(&self.session_renew_after, "0"))?,
             prefix: parse_prefix(or_default(&self.session_prefix, "sid:"))?,
             cookie_name: parse_cookie_name(or_default(&self.session_cookie_name, "connect.sid"))?,
             trusted_proxies: parse_proxies(self.trusted_proxies.as_deref().unwrap_or(""))?,

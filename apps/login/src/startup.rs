@@ -19,7 +19,8 @@ use axum::{
     serve::ListenerExt as _,
 };
 use cloakroom::{
-    Lifetime, MemoryStore, OwnerIndex, Secrets, Secure, SessionLayer, Store, redis::RedisStore,
+    Lifetime, MemoryStore, OwnerIndex, Secrets, Secure, SessionLayer, Store,
+    redis::{NearCache, RedisStore},
     sqlite::SqliteStore,
 };
 use tokio::{net::TcpListener, sync::oneshot};
@@ -121,18 +122,35 @@ pub async fn build(config: Config) -> Result<Application, StartupError> {
             assemble(config, bound, store.clone(), Some(store), vec![notice])
         }
         StoreChoice::Redis { server, .. } => {
-            let store = connect(server, &config.prefix).await?;
+            let store = connect(server, &config).await?;
             let found = store.server_info();
             let found = found.map_or_else(|| "a server".to_owned(), |server| server.to_string());
             let notice = format!("Sessions are kept by {found} at {}", store.address());
-            assemble(config, bound, store, None, vec![notice])
+            let mut notices = vec![notice];
+            if let Some(age) = config.near_cache.filter(|_| store.has_near_cache()) {
+                let age = age.as_millis();
+                notices.push(format!("What was loaded is kept here for {age} ms at most"));
+            }
+            if config.near_cache.is_some() && config.renew_after == 0.0 {
+                tracing::warn!(
+                    "REDIS_NEAR_CACHE is of no use: each request renews its session, which makes the server say that it changed; set \
+                     SESSION_RENEW_AFTER to a share such as 0.1"
+                );
+            }
+            assemble(config, bound, store, None, notices)
         }
     }
 }
 
 /// Connects, and waits a while for a server that is about to come up: in containers, both start at once.
-async fn connect(server: &RedisServer, prefix: &str) -> Result<RedisStore, StartupError> {
-    let builder = || server.builder().prefix(prefix);
+async fn connect(server: &RedisServer, config: &Config) -> Result<RedisStore, StartupError> {
+    let builder = || {
+        let builder = server.builder().prefix(&config.prefix);
+        match config.near_cache {
+            Some(age) => builder.near_cache(NearCache::new().max_age(age)),
+            None => builder,
+        }
+    };
     let start = Instant::now();
     let mut told = false;
     loop {
@@ -182,6 +200,7 @@ fn assemble(
         .rolling(config.rolling)
         .save_uninitialized(config.save_uninitialized)
         .resave(config.resave)
+        .renew_after(config.renew_after)
         .eager(false)
         .trusted_proxies(config.trusted_proxies)
         .error_response(|error| PageError::from(error).into_bare_response())

@@ -15,7 +15,8 @@
 //! 5. `end` leaves a tombstone for [`TOMBSTONE_TTL`]. While it stands, `load` answers [`Loaded::Ended`] and no operation
 //!    makes the session live again. A session that expired leaves none: it is [`Loaded::Missing`].
 //! 6. An acknowledged change is seen by every later call, from whatever handle. A call that fails may have happened or not;
-//!    nothing in between.
+//!    nothing in between. An option of a store may let other processes see changes later; it is off by default, and says
+//!    how much later at the most.
 //! 7. A future that is dropped before it is ready leaves the store as if the call had not been made, or as if it had
 //!    been finished.
 //! 8. A time to live is relative, from the moment of the call, with a resolution of a millisecond or better. Zero means

@@ -52,6 +52,7 @@ impl Reply {
             Value::Nil => Self::Nil,
             Value::Int(number) => Self::Number(number),
             Value::Boolean(yes) => Self::Number(yes.into()),
+            Value::Double(number) => Self::Text(number.to_string().into_bytes()),
             Value::BulkString(bytes) => Self::Text(bytes),
             Value::SimpleString(text) | Value::VerbatimString { text, .. } => {
                 Self::Text(text.into_bytes())
@@ -85,8 +86,8 @@ impl RedisStore {
     /// this: it is for tools that look after a server, as `INFO` and `CONFIG GET` do.
     ///
     /// The sessions share the connection. A command that waits (`BLPOP`) or whose answer is the server's whole memory (`KEYS`)
-    /// holds them up. One that changes the connection (`SELECT`, `MULTI`, `HELLO`, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY`) must
-    /// not be sent: answers then go to the wrong calls, one visitor's to another.
+    /// holds them up. One that changes the connection (`SELECT`, `MULTI`, `HELLO`, `RESET`, `SUBSCRIBE`, `MONITOR`, `CLIENT REPLY`,
+    /// `CLIENT TRACKING`) must not be sent: answers then go to the wrong calls, one visitor's to another.
     ///
     /// # Errors
     ///

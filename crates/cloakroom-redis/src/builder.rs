@@ -8,7 +8,9 @@ use crate::{
     address::{Address, Endpoint},
     connect::{Identity, Target},
     credentials::{Credentials, CredentialsProvider},
+    keys::Keys,
     link::Link,
+    near_cache::{NearCache, tracking::Tracking},
     store::RedisStore,
     tls::Tls,
 };
@@ -29,6 +31,7 @@ pub struct RedisStoreBuilder {
     command_timeout: Duration,
     max_in_flight: usize,
     max_value_size: usize,
+    near_cache: Option<NearCache>,
 }
 
 /// Tombstones and whatever else is ours alone begin so.
@@ -54,6 +57,7 @@ impl RedisStoreBuilder {
             command_timeout: Duration::from_millis(400),
             max_in_flight: 4096,
             max_value_size: 16 * 1024 * 1024,
+            near_cache: None,
         }
     }
 
@@ -119,6 +123,13 @@ impl RedisStoreBuilder {
         self
     }
 
+    /// Keeps what was loaded in this process until the server says that it changed; default: off. See the [crate's
+    /// documentation](crate#near-cache) for when that is of use, and what it delays.
+    pub fn near_cache(mut self, options: NearCache) -> Self {
+        self.near_cache = Some(options);
+        self
+    }
+
     /// Connects, and fails if that is not possible now: for the start of an application that is of no use without its
     /// sessions. Afterwards the store restores its connection by itself, however long that takes.
     ///
@@ -170,12 +181,16 @@ impl RedisStoreBuilder {
             }
             (None, None, None) => Identity::Nobody,
         };
+        let keys = Keys {
+            prefix: self.prefix.clone(),
+        };
         let target = Target {
             endpoint: parsed.endpoint,
             tls,
             identity,
             database: self.database.or(parsed.database).unwrap_or(0),
             connect_timeout: self.connect_timeout,
+            tracking: self.near_cache.map(|near| Tracking::new(near, keys)),
         };
         let link = Link::new(target, self.command_timeout, self.max_in_flight);
         Ok(RedisStore::new(self.prefix, self.max_value_size, link))
@@ -225,7 +240,7 @@ impl RedisStoreBuilder {
                 "`max_value_size` is more than the 512 MiB that Redis can store",
             ));
         }
-        Ok(())
+        self.near_cache.map_or(Ok(()), |near| near.check())
     }
 }
 
@@ -248,6 +263,7 @@ impl fmt::Debug for RedisStoreBuilder {
             .field("command_timeout", &self.command_timeout)
             .field("max_in_flight", &self.max_in_flight)
             .field("max_value_size", &self.max_value_size)
+            .field("near_cache", &self.near_cache)
             .finish_non_exhaustive()
     }
 }

@@ -25,6 +25,10 @@ use crate::{
     address::Endpoint,
     credentials::{Credentials, CredentialsProvider},
     fault::{Fault, Refusal},
+    near_cache::{
+        cache::Cache,
+        tracking::{Listening, Refused, Tracking, is_tracked, sign_in, track},
+    },
     server::ServerInfo,
     wire::{Driver, Wire},
 };
@@ -36,6 +40,8 @@ pub(crate) struct Target {
     pub(crate) identity: Identity,
     pub(crate) database: u32,
     pub(crate) connect_timeout: Duration,
+    /// For a store with a near cache.
+    pub(crate) tracking: Option<Tracking>,
 }
 
 /// Who we are to the server.
@@ -85,6 +91,16 @@ pub(crate) struct Ready {
     pub(crate) driver: Driver,
     pub(crate) info: ServerInfo,
     pub(crate) renew_after: Option<Duration>,
+    pub(crate) near: Option<Arc<Cache>>,
+}
+
+/// A connection that the greeting goes over.
+struct Opened {
+    wire: Wire,
+    driver: Driver,
+    /// Whether who we are has been said already.
+    signed_in: bool,
+    near: Option<Arc<Cache>>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -98,8 +114,19 @@ impl Target {
     pub(crate) async fn connect(&self, attempt: usize) -> Result<Ready, Fault> {
         let connecting = async {
             let credentials = self.identity.credentials().await?;
+            if let Some(tracking) = &self.tracking {
+                let stream = self.stream(attempt).await?;
+                let opened = self.open_near(tracking, stream, credentials.as_ref());
+                if let Some(opened) = opened.await? {
+                    return self.greet(opened, credentials).await;
+                }
+            }
             let stream = self.stream(attempt).await?;
-            self.greet(stream, credentials).await
+            let ready = self.greet(self.open(stream).await?, credentials).await?;
+            if let Some(tracking) = &self.tracking {
+                tracking.tell_refused(Refused::Protocol);
+            }
+            Ok(ready)
         };
         match timeout(self.connect_timeout, connecting).await {
             Ok(answer) => answer,
@@ -136,39 +163,87 @@ impl Target {
         }
     }
 
-    async fn greet(
-        &self,
-        stream: Pin<Box<dyn Stream>>,
-        credentials: Option<Credentials>,
-    ) -> Result<Ready, Fault> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(BUFFER);
+    async fn open(&self, stream: Pin<Box<dyn Stream>>) -> Result<Opened, Fault> {
         // The client's own greeting does not say which part of it the server refused; ours does.
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
         let (conn, driver) =
-            MultiplexedConnection::new_with_config(&silent, stream, config).await?;
+            MultiplexedConnection::new_with_config(&silent, stream, config()).await?;
         let (wire, driver) = Wire::drive(conn, driver);
+        Ok(Opened {
+            wire,
+            driver,
+            signed_in: false,
+            near: None,
+        })
+    }
+
+    /// `None` where the server does not speak the protocol that a near cache needs. Why it does not, if it is not that it is
+    /// too old, the other greeting finds out.
+    async fn open_near(
+        &self,
+        tracking: &Tracking,
+        mut stream: Pin<Box<dyn Stream>>,
+        credentials: Option<&Credentials>,
+    ) -> Result<Option<Opened>, Fault> {
+        if let Some(credentials) = credentials {
+            let answer = sign_in(&mut stream, &auth(credentials)).await;
+            authenticated(&answer.map_err(|fault| self.dismissed(fault))?)?;
+        }
+        let listening = tracking.listen(stream, config()).await;
+        let listening = listening.map_err(|fault| self.dismissed(fault))?;
+        Ok(listening.map(|listening| {
+            let Listening {
+                wire,
+                driver,
+                cache,
+            } = listening;
+            Opened {
+                wire,
+                driver,
+                signed_in: true,
+                near: Some(cache),
+            }
+        }))
+    }
+
+    fn dismissed(&self, fault: Fault) -> Fault {
+        match fault {
+            // A refusal of our certificate comes after the handshake as this.
+            Fault::Lost => Fault::Dismissed {
+                tls: self.tls.is_some(),
+            },
+            fault => fault,
+        }
+    }
+
+    async fn greet(
+        &self,
+        opened: Opened,
+        credentials: Option<Credentials>,
+    ) -> Result<Ready, Fault> {
+        let Opened {
+            wire,
+            driver,
+            signed_in,
+            mut near,
+        } = opened;
         let mut greeting = Pipeline::new();
-        if let Some(credentials) = &credentials {
+        let to_sign_in = credentials.as_ref().filter(|_| !signed_in);
+        if let Some(credentials) = to_sign_in {
             greeting.add_command(auth(credentials));
         }
         if self.database != 0 {
             greeting.cmd("SELECT").arg(self.database);
         }
         greeting.cmd("HELLO").cmd("INFO").arg("server");
+        if near.is_some() {
+            track(&mut greeting);
+        }
         let answers = wire.pipeline(&greeting).await;
-        let answers = answers.map_err(|fault| match fault {
-            // A refusal of our certificate comes after the handshake as this.
-            Fault::Lost => Fault::Dismissed {
-                tls: self.tls.is_some(),
-            },
-            fault => fault,
-        })?;
+        let answers = answers.map_err(|fault| self.dismissed(fault))?;
         let mut answers = answers.iter();
         let mut next = || answers.next().ok_or(Fault::Protocol);
-        if credentials.is_some() {
+        if to_sign_in.is_some() {
             authenticated(next()?)?;
         }
         if self.database != 0 {
@@ -187,13 +262,27 @@ impl Target {
             return Err(Fault::Sentinel);
         }
         let info = ServerInfo::read(hello, next()?);
+        if let (Some(tracking), Some(_)) = (&self.tracking, &near)
+            && let Err(refused) = is_tracked(next()?, next()?)
+        {
+            tracking.tell_refused(refused);
+            near = None;
+        }
         Ok(Ready {
             wire,
             driver,
+            near,
             info,
             renew_after: credentials.and_then(|credentials| credentials.renew_after),
         })
     }
+}
+
+fn config() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None)
+        .set_pipeline_buffer_size(BUFFER)
 }
 
 /// Signs an open connection in anew.

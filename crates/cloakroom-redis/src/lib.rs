@@ -30,7 +30,7 @@
 //!
 //! Everything in [`cloakroom_core::store`], and:
 //!
-//! - **One round trip for each call**, on one connection that all calls share.
+//! - **One round trip for each call**, or none with a [near cache](#near-cache), on one connection that all calls share.
 //! - **Every call is answered within [`command_timeout`](RedisStoreBuilder::command_timeout)**, whatever the server does:
 //!   refuses, resets, is silent, or lets packets vanish. While the server is away, calls fail at once.
 //! - **The store comes back by itself**, well within a second of the server.
@@ -72,6 +72,50 @@
 //! A key without a time to live, as connect-redis' `disableTTL` makes them, is a session without an end. A key that holds
 //! something else than a string is no session: it counts as missing, with a warning in the log, and is left alone.
 //!
+//! # Near cache
+//!
+//! [`near_cache`](RedisStoreBuilder::near_cache) keeps in this process what was loaded, so that most loads do not go to the
+//! server. It is off by default.
+//!
+//! ```no_run
+//! use cloakroom_redis::{NearCache, RedisStore};
+//!
+//! # async fn start() -> Result<(), cloakroom_core::Error> {
+//! let store = RedisStore::builder("redis://localhost:6379")
+//!     .near_cache(NearCache::new())
+//!     .connect()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **When.** Where the same sessions are read many times in a few seconds, and seldom changed: pages that ask for twenty things
+//! at once, dashboards that poll. Set `renew_after` of the session layer, to 0.1 for instance: at its default of 0 each request
+//! renews its session, the server then says that the key has changed, and nothing is ever answered from here. Node's
+//! express-session does the same with each request that it serves, unless `touch` is disabled there.
+//!
+//! **What it promises.** The server remembers which sessions were read on this connection and tells when one changes, expires or
+//! ends, whoever did it (`CLIENT TRACKING`). An answer is kept only if nothing was said against it since before the question
+//! was sent. A change made with this store or a clone of it is seen by the next load, as without. A session's remaining time
+//! counts down here too. That a session has ended or is missing is asked each time. When the connection is lost, replaced or
+//! given up, everything is forgotten at once: an outage is an error, as without.
+//!
+//! **What it delays.** What another process changes, a sign-out or a revocation for instance, counts here once the server's
+//! word has arrived: about a millisecond after the change on one machine, the way of a packet on a network. Where packets
+//! vanish and nothing says so, it counts [`max_age`](NearCache::max_age) later at the most, 5 s by default. So this is the one
+//! option with which rule 6 of [`cloakroom_core::store`] holds between the clones of a store and not between processes.
+//! `replace` and `retire` compare with what the server has, so nothing is ever overwritten because of it.
+//!
+//! **What it costs.** Here [`capacity`](NearCache::capacity) sessions or [`max_bytes`](NearCache::max_bytes), whichever is less;
+//! in the server's memory the names of the sessions that were read, until they change or end (`tracking-table-max-keys`, a
+//! million by default). A load that goes to the server has one command more.
+//!
+//! **Servers.** Redis from 6.2 and Valkey. The user needs `+client|tracking +client|caching` besides. A server that
+//! refuses, as older managed ones do, is used without: the log says so once, and
+//! [`has_near_cache`](RedisStore::has_near_cache) tells.
+//!
+//! # By hand
+//!
 //! ```sh
 //! redis-cli --scan --pattern 'sess:*' | wc -l   # how many sessions there are
 //! redis-cli del 'sess:ID'                       # sign somebody out
@@ -87,6 +131,7 @@ mod credentials;
 mod fault;
 mod keys;
 mod link;
+mod near_cache;
 mod owner_index;
 mod renewals;
 mod scan;
@@ -101,6 +146,7 @@ pub use ask::Reply;
 pub use builder::RedisStoreBuilder;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use keys::KeyNames;
+pub use near_cache::NearCache;
 pub use server::{ServerInfo, ServerKind};
 pub use store::RedisStore;
 pub use tls::Tls;

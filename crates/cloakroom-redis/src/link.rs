@@ -35,6 +35,7 @@ use tokio::{
 use crate::{
     connect::{Ready, Target, renew},
     fault::{Fault, Refusal},
+    near_cache::cache::Cache,
     server::ServerInfo,
     wire::{Driver, Wire},
 };
@@ -61,6 +62,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 pub(crate) struct Live {
     wire: Wire,
     pub(crate) info: ServerInfo,
+    pub(crate) near: Option<Arc<Cache>>,
     ifeq: AtomicBool,
     answers: AtomicU64,
     silent: AtomicU32,
@@ -100,6 +102,9 @@ impl Live {
 
     fn lost(&self) {
         self.dead.store(true, Ordering::Relaxed);
+        if let Some(near) = &self.near {
+            near.close();
+        }
         self.give_up.notify_one();
     }
 
@@ -178,6 +183,14 @@ impl Link {
     pub(crate) fn info(&self) -> Option<ServerInfo> {
         match &*self.shared.state.borrow() {
             State::Up(live) => Some(live.info.clone()),
+            _ => None,
+        }
+    }
+
+    /// What the near cache of the present connection says, if it has one.
+    pub(crate) fn near<T>(&self, ask: impl FnOnce(&Cache) -> T) -> Option<T> {
+        match &*self.shared.state.borrow() {
+            State::Up(live) => live.near.as_deref().map(ask),
             _ => None,
         }
     }
@@ -384,6 +397,7 @@ impl Shared {
             answers: AtomicU64::new(0),
             wire: ready.wire,
             info: ready.info,
+            near: ready.near,
             silent: AtomicU32::new(0),
             dead: AtomicBool::new(false),
             give_up: Notify::new(),

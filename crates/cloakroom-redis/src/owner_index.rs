@@ -57,6 +57,7 @@ impl OwnerIndex for RedisStore {
     }
 
     async fn revoke(&self, whose: Whose<'_>) -> Result<Timestamp, Error> {
+        let _known = self.inner.forgets_revision();
         let revoked = self.inner.revoke(whose).await;
         revoked.map_err(|fault| self.fail(fault))
     }
@@ -72,16 +73,22 @@ impl Inner {
         self: &Arc<Self>,
         id: &SessionId,
     ) -> Result<(Loaded, Revision), Fault> {
+        if self.may_be_near() {
+            return match self.near_with_revision(id) {
+                Some((stored, revision)) => Ok((Loaded::Live(stored), revision)),
+                None => Box::pin(self.fetch(id, true)).await,
+            };
+        }
         let call = self.link.call()?;
         let mut look = self.look(id);
         look.cmd("GET").arg(self.keys.revision());
         let answers = self.twice(&call, &look).await?;
-        let [value, left, tombstone, revision] =
+        let [value, left, tombstone, current] =
             <[Value; 4]>::try_from(answers).map_err(|_| Fault::Protocol)?;
         // Of a revision that cannot be read nothing follows, also not that the session counts.
-        let revision = moment(revision)?.map_or(0, Timestamp::as_millis);
+        let current = revision(current)?;
         let loaded = self.found(id, [value, left, tombstone])?;
-        Ok((loaded, Revision(revision.unsigned_abs())))
+        Ok((loaded, current))
     }
 
     async fn claim(
@@ -132,6 +139,7 @@ impl Inner {
                 Value::Array(items) => items,
                 other => return Err(unexpected(other)),
             };
+            let items = flat(items);
             let full = items.len() / 2 >= STRIDE;
             let (mut items, mut last) = (items.into_iter(), now);
             while let (Some(id), Some(at)) = (items.next(), items.next()) {
@@ -211,9 +219,25 @@ fn session(member: Value) -> Result<Option<SessionId>, Fault> {
     Ok(std::str::from_utf8(&member).ok().and_then(SessionId::parse))
 }
 
-/// The time of a claim.
+/// Members and scores one after the other. A connection with a near cache speaks the newer protocol, which pairs them.
+fn flat(items: Vec<Value>) -> Vec<Value> {
+    let pairs = |item| match item {
+        Value::Array(pair) => pair,
+        item => vec![item],
+    };
+    if matches!(items.first(), Some(Value::Array(_))) {
+        items.into_iter().flat_map(pairs).collect()
+    } else {
+        items
+    }
+}
+
+/// The time of a claim. The newer protocol has numbers of its own.
 fn score(score: Value) -> Result<Timestamp, Fault> {
-    let text = bytes(score)?.ok_or(Fault::Protocol)?;
+    let text = match score {
+        Value::Double(score) => score.to_string().into_bytes(),
+        score => bytes(score)?.ok_or(Fault::Protocol)?,
+    };
     let score = std::str::from_utf8(&text).ok().and_then(|s| s.parse().ok());
     score.map(Timestamp::from_millis).ok_or(Fault::Spoiled)
 }
@@ -226,6 +250,12 @@ fn moment(answer: Value) -> Result<Option<Timestamp>, Fault> {
     let millis = std::str::from_utf8(&text).ok().and_then(|s| s.parse().ok());
     let at = millis.map(Timestamp::from_millis).ok_or(Fault::Spoiled)?;
     Ok(Some(at))
+}
+
+/// The revision that stands in a string.
+pub(crate) fn revision(answer: Value) -> Result<Revision, Fault> {
+    let at = moment(answer)?.map_or(0, Timestamp::as_millis);
+    Ok(Revision(at.unsigned_abs()))
 }
 
 /// What `TIME` answers: seconds and microseconds.

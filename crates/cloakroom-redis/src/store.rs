@@ -131,6 +131,7 @@ impl Store for RedisStore {
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.check_size(&value)?;
+        let _known = self.inner.forgets(id);
         let created = self.inner.create(id, &value, ttl).await;
         created.map_err(|fault| self.fail(fault))
     }
@@ -143,21 +144,25 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> Result<Replaced, Error> {
         self.check_size(&value)?;
+        let _known = self.inner.forgets(id);
         let replaced = self.inner.replace(id, base, &value, millis(ttl)).await;
         replaced.map_err(|fault| self.fail(fault))
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
+        let _known = self.inner.forgets(id);
         let renewed = self.inner.renew(id, ttl).await;
         renewed.map_err(|fault| self.fail(fault))
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
+        let _known = self.inner.forgets(id);
         let ended = self.inner.end(id, reason).await;
         ended.map_err(|fault| self.fail(fault))
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        let _known = self.inner.forgets(id);
         let retired = self.inner.retire(id, base).await;
         retired.map_err(|fault| self.fail(fault))
     }
@@ -165,6 +170,13 @@ impl Store for RedisStore {
 
 impl Inner {
     async fn load(self: &Arc<Self>, id: &SessionId) -> Result<Loaded, Fault> {
+        if self.may_be_near() {
+            return match self.near(id) {
+                Some(stored) => Ok(Loaded::Live(stored)),
+                // In a box: the answers that nobody keeps must not carry its size.
+                None => Ok(Box::pin(self.fetch(id, false)).await?.0),
+            };
+        }
         let call = self.link.call()?;
         let answers = self.twice(&call, &self.look(id)).await?;
         self.found(id, three(answers)?)

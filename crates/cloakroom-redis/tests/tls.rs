@@ -6,7 +6,7 @@ use std::{net::TcpListener, time::Duration};
 
 use bytes::Bytes;
 use cloakroom_core::{Created, ErrorKind, Loaded, SessionId, Store as _};
-use cloakroom_redis::{RedisStore, RedisStoreBuilder, Tls};
+use cloakroom_redis::{Address, NearCache, RedisStore, RedisStoreBuilder, Tls};
 use support::{PATIENCE, Program, Server};
 use tokio::io::AsyncReadExt as _;
 
@@ -102,47 +102,74 @@ async fn r41_tls_is_verified() {
         ],
     );
     let url = format!("rediss://127.0.0.1:{port}");
-    let builder = |url: &str| patient(RedisStore::builder(url));
-    let trusting = Tls::new().authorities(authority.pem());
-    let store = builder(&url).tls(trusting.clone()).connect().await.unwrap();
-    works(&store, 1).await;
-    assert!(
-        store.address().starts_with("rediss://"),
-        "{}",
-        store.address()
-    );
-    // `tls` alone is enough.
-    let parts = patient(RedisStore::builder(("127.0.0.1", port)));
-    works(&parts.tls(trusting.clone()).connect().await.unwrap(), 2).await;
+    // The two greet differently.
+    for (near, first) in [(false, 1), (true, 11)] {
+        server.call(&["CONFIG", "SET", "tls-auth-clients", "optional"]);
+        let builder = |address: Address| {
+            let builder = patient(RedisStore::builder(address));
+            if near {
+                builder.near_cache(NearCache::new())
+            } else {
+                builder
+            }
+        };
+        let trusting = Tls::new().authorities(authority.pem());
+        let store = builder(url.as_str().into())
+            .tls(trusting.clone())
+            .connect()
+            .await
+            .unwrap();
+        works(&store, first).await;
+        assert!(
+            store.address().starts_with("rediss://"),
+            "{}",
+            store.address()
+        );
+        // `tls` alone is enough.
+        let parts = builder(("127.0.0.1", port).into());
+        works(
+            &parts.tls(trusting.clone()).connect().await.unwrap(),
+            first + 1,
+        )
+        .await;
 
-    let stranger = Tls::new().authorities(Authority::new().pem());
-    refused(
-        builder(&url).tls(stranger),
-        ErrorKind::Rejected,
-        &["TLS", "invalid peer certificate"],
-    )
-    .await;
-    let other_name = format!("rediss://localhost:{port}");
-    refused(
-        builder(&other_name).tls(trusting.clone()),
-        ErrorKind::Rejected,
-        &["TLS", "certificate"],
-    )
-    .await;
-    let in_the_clear = builder(&format!("redis://127.0.0.1:{port}"));
-    refused(
-        in_the_clear,
-        ErrorKind::Unavailable,
-        &["rediss://", "`tls`"],
-    )
-    .await;
+        let stranger = Tls::new().authorities(Authority::new().pem());
+        refused(
+            builder(url.as_str().into()).tls(stranger),
+            ErrorKind::Rejected,
+            &["TLS", "invalid peer certificate"],
+        )
+        .await;
+        let other_name = format!("rediss://localhost:{port}");
+        refused(
+            builder(other_name.as_str().into()).tls(trusting.clone()),
+            ErrorKind::Rejected,
+            &["TLS", "certificate"],
+        )
+        .await;
+        let in_the_clear = builder(format!("redis://127.0.0.1:{port}").into());
+        refused(
+            in_the_clear,
+            ErrorKind::Unavailable,
+            &["rediss://", "`tls`"],
+        )
+        .await;
 
-    server.call(&["CONFIG", "SET", "tls-auth-clients", "yes"]);
-    let anonymous = builder(&url).tls(trusting.clone());
-    refused(anonymous, ErrorKind::Unavailable, &["`client_certificate`"]).await;
-    let (chain, key) = authority.sign("client");
-    let known = trusting.client_certificate(chain, key);
-    works(&builder(&url).tls(known).connect().await.unwrap(), 3).await;
+        server.call(&["CONFIG", "SET", "tls-auth-clients", "yes"]);
+        let anonymous = builder(url.as_str().into()).tls(trusting.clone());
+        refused(anonymous, ErrorKind::Unavailable, &["`client_certificate`"]).await;
+        let (chain, key) = authority.sign("client");
+        let known = trusting.client_certificate(chain, key);
+        works(
+            &builder(url.as_str().into())
+                .tls(known)
+                .connect()
+                .await
+                .unwrap(),
+            first + 2,
+        )
+        .await;
+    }
 }
 
 /// A server without TLS waits for the end of what it takes for a command.

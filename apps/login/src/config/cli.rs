@@ -99,6 +99,14 @@ pub struct Settings {
         value_name = "true|false"
     )]
     pub session_resave: String,
+    /// Which share of its lifetime, from 0 to 1, passes before a session is renewed; 0 renews it at each use
+    #[arg(
+        long,
+        env = "SESSION_RENEW_AFTER",
+        default_value = "0",
+        value_name = "SHARE"
+    )]
+    pub session_renew_after: String,
     /// What stands before a session's id in the store
     #[arg(
         long,
@@ -142,6 +150,15 @@ pub struct Settings {
         value_name = "PASSWORD"
     )]
     pub redis_password: Option<String>,
+    /// For how many milliseconds at most this process answers from sessions that it has loaded, unless the server says that
+    /// they changed. Of use where SESSION_RENEW_AFTER is more than 0
+    #[arg(
+        long,
+        env = "REDIS_NEAR_CACHE",
+        default_value = "off",
+        value_name = "off|MS"
+    )]
+    pub redis_near_cache: String,
 }
 
 impl fmt::Debug for Settings {

@@ -71,6 +71,17 @@ pub(super) fn parse_bool(variable: &'static str, text: &str) -> Result<bool, Con
     }
 }
 
+pub(super) fn parse_share(text: &str) -> Result<f64, ConfigError> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(refuse(
+            "SESSION_RENEW_AFTER",
+            text,
+            "a share of the lifetime from 0 to 1, such as 0.1",
+        )),
+    }
+}
+
 pub(super) fn parse_max_age(text: &str) -> Result<Duration, ConfigError> {
     match text.parse() {
         Ok(millis) if MAX_AGE_RANGE_MS.contains(&millis) => Ok(Duration::from_millis(millis)),

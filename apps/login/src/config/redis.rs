@@ -1,10 +1,10 @@
 //! Which Redis or Valkey server keeps the sessions: by URL, or by host with the settings that belong to it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use cloakroom::redis::{Address, RedisStore, RedisStoreBuilder, Tls};
+use cloakroom::redis::{Address, NearCache, RedisStore, RedisStoreBuilder, Tls};
 
-use super::{ConfigError, Settings, parse::parse_bool, refuse, refuse_hidden, set};
+use super::{ConfigError, Settings, StoreChoice, parse::parse_bool, refuse, refuse_hidden, set};
 
 /// A Redis or Valkey server.
 #[derive(Clone, PartialEq, Eq)]
@@ -134,6 +134,36 @@ pub(super) fn parse_redis_url(
     match RedisStore::builder(text).connect_lazy() {
         Ok(_) => Ok(RedisServer::Url(text.to_owned())),
         Err(error) => Err(refuse_hidden(variable, error.to_string())),
+    }
+}
+
+/// The maximum age of a near cache.
+pub(super) fn parse_near_cache(
+    text: &str,
+    store: &StoreChoice,
+) -> Result<Option<Duration>, ConfigError> {
+    const VARIABLE: &str = "REDIS_NEAR_CACHE";
+    if text == "off" {
+        return Ok(None);
+    }
+    if !matches!(store, StoreChoice::Redis { .. }) {
+        let allowed = "it belongs to a Redis or Valkey server, and the sessions are kept elsewhere; set `off`, or REDIS_URL or \
+                       REDIS_HOST too";
+        return Err(refuse(VARIABLE, text, allowed));
+    }
+    let time = text.parse().map(Duration::from_millis).ok();
+    let fits = |time: &Duration| {
+        let options = NearCache::new().max_age(*time);
+        let builder = RedisStore::builder(("localhost", 6379)).near_cache(options);
+        builder.connect_lazy().is_ok()
+    };
+    match time.filter(fits) {
+        Some(time) => Ok(Some(time)),
+        None => Err(refuse(
+            VARIABLE,
+            text,
+            "either `off` or milliseconds from 1 to 60000",
+        )),
     }
 }
 

@@ -27,6 +27,7 @@ fn defaults_are_the_articles() {
     assert_eq!(config.prefix, "sid:");
     assert_eq!(config.max_age, Duration::from_millis(60_000));
     assert!(config.rolling && config.save_uninitialized && !config.resave);
+    assert!(config.renew_after == 0.0 && config.near_cache.is_none());
     assert!(!config.production);
     assert!(config.trusted_proxies.is_empty());
     assert_eq!(
@@ -48,7 +49,7 @@ fn what_clap_fills_in_is_what_an_empty_variable_means() {
 #[test]
 fn every_refusal_names_the_variable_the_value_and_what_is_allowed() {
     type Change = fn(&mut Settings);
-    let cases: [(Change, &str, &str, &str); 15] = [
+    let cases: [(Change, &str, &str, &str); 18] = [
         (|s| s.port = "70000".into(), "PORT", "70000", "0 to 65535"),
         (|s| s.port = "-1".into(), "PORT", "-1", "0 to 65535"),
         (
@@ -104,6 +105,24 @@ fn every_refusal_names_the_variable_the_value_and_what_is_allowed() {
             "SESSION_RESAVE",
             "never",
             "`false`",
+        ),
+        (
+            |s| s.session_renew_after = "1.5".into(),
+            "SESSION_RENEW_AFTER",
+            "1.5",
+            "from 0 to 1",
+        ),
+        (
+            |s| s.session_renew_after = "NaN".into(),
+            "SESSION_RENEW_AFTER",
+            "NaN",
+            "from 0 to 1",
+        ),
+        (
+            |s| s.redis_near_cache = "5000".into(),
+            "REDIS_NEAR_CACHE",
+            "5000",
+            "REDIS_URL or REDIS_HOST",
         ),
         (
             |s| s.session_prefix = "a b".into(),
@@ -178,6 +197,34 @@ async fn redis_is_taken_from_a_url_or_from_host_and_port() {
     assert_eq!(chosen, StoreChoice::Memory);
     let empty = store(|s| s.redis_host = Some(String::new()));
     assert_eq!(empty, StoreChoice::Sqlite("data/sessions.db".into()));
+}
+
+#[tokio::test]
+async fn a_near_cache_has_a_maximum_age_or_is_off() {
+    let settings = |text: &str| {
+        let text = text.to_owned();
+        with(|s| {
+            s.redis_host = Some("cache".into());
+            s.redis_near_cache = text;
+        })
+    };
+    for (text, millis) in [
+        ("", None),
+        ("off", None),
+        ("1", Some(1)),
+        ("60000", Some(60_000)),
+    ] {
+        let age = settings(text).check().unwrap().near_cache;
+        assert_eq!(age, millis.map(Duration::from_millis), "{text:?}");
+    }
+    for text in ["0", "60001", "-1", "5s", "on", "OFF", "true"] {
+        let error = settings(text).check().unwrap_err().to_string();
+        assert!(error.starts_with("REDIS_NEAR_CACHE"), "{error}");
+        assert!(
+            error.contains(text) && error.contains("from 1 to 60000"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -435,9 +482,11 @@ fn help_lists_every_variable_and_shows_no_secret() {
         "SESSION_ROLLING",
         "SESSION_SAVE_UNINITIALIZED",
         "SESSION_RESAVE",
+        "SESSION_RENEW_AFTER",
         "SESSION_PREFIX",
         "SESSION_COOKIE_NAME",
         "TRUSTED_PROXIES",
+        "REDIS_NEAR_CACHE",
         "REDIS_HOST",
         "REDIS_PORT",
         "REDIS_TLS",

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cloakroom::{OwnerIndex as _, core::owner_index::Whose, redis::RedisStore};
 use program_support::{Running, program, texts};
 use servers::{PATIENCE, Program, Server};
 use support::Visitor;
@@ -58,6 +59,127 @@ async fn two_processes_share_the_sessions_and_one_of_them_is_restarted() {
         visitor.post("/delete-session", "").await;
         assert!(!copy.is_logged_in().await);
     }
+}
+
+fn start_with_near_cache(folder: &Path, server: &Server) -> Running {
+    let port = server.port.to_string();
+    let running = Running::start(
+        folder,
+        &[
+            ("SESSION_SECRET", SECRET),
+            ("SESSION_MAX_AGE", "3600000"),
+            ("SESSION_RENEW_AFTER", "0.5"),
+            ("REDIS_NEAR_CACHE", "60000"),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+        ],
+    );
+    assert!(running.printed.contains("kept here"), "{}", running.printed);
+    running
+}
+
+/// How many loads the server has answered.
+fn loads(server: &Server) -> String {
+    let info = server.call(&["INFO", "commandstats"]);
+    let line = info.lines().find(|line| line.starts_with("cmdstat_pttl:"));
+    let calls = line.and_then(|line| line.split(',').next());
+    calls.unwrap_or_default().to_owned()
+}
+
+/// Asks until the server is not asked.
+async fn warm(server: &Server, visitor: &mut Visitor) {
+    let start = Instant::now();
+    loop {
+        assert!(visitor.is_logged_in().await);
+        let before = loads(server);
+        assert!(visitor.is_logged_in().await);
+        if loads(server) == before {
+            return;
+        }
+        assert!(start.elapsed() < NEAR, "each page asks the server");
+    }
+}
+
+async fn signed_out(visitor: &mut Visitor) {
+    let start = Instant::now();
+    while visitor.is_logged_in().await {
+        assert!(start.elapsed() < NEAR, "still signed in");
+    }
+    println!(
+        "signed out on the other process after {:?}",
+        start.elapsed()
+    );
+}
+
+/// Less than the maximum age: what is stale would still be.
+const NEAR: Duration = Duration::from_secs(30);
+
+/// A page costs the server nothing, and yet what one process signs out, or somebody revokes, no other process serves.
+#[tokio::test]
+async fn r10_two_processes_with_near_caches_see_each_other_s_sign_outs() {
+    for (kind, server) in [("Redis", Server::redis()), ("Valkey", Server::valkey())] {
+        let folder = tempfile::tempdir().unwrap();
+        let one = start_with_near_cache(folder.path(), &server);
+        let two = start_with_near_cache(folder.path(), &server);
+        let mut visitor = Visitor::new(one.address);
+        visitor.log_in("%E8%8A%B1%E5%AD%90").await;
+        let mut copy = visitor.clone();
+        copy.address = two.address;
+        warm(&server, &mut copy).await;
+        visitor.post("/delete-session", "").await;
+        signed_out(&mut copy).await;
+
+        // A revocation touches no session: the other process hears of it by itself.
+        visitor.log_in("trillian").await;
+        visitor.address = two.address;
+        warm(&server, &mut visitor).await;
+        let store = RedisStore::builder(server.url()).prefix("sid:");
+        let store = store.connect_timeout(PATIENCE).command_timeout(PATIENCE);
+        let store = store.connect().await.unwrap();
+        store.revoke(Whose::Everybody).await.unwrap();
+        signed_out(&mut visitor).await;
+        println!("{kind}: done");
+    }
+}
+
+/// A server that does not know the commands is used without a near cache, and the log says so once, with what to do.
+#[tokio::test]
+async fn a_near_cache_that_the_server_refuses_is_told_once() {
+    let server = Server::start(Program::Redis, &["--rename-command", "CLIENT", ""]);
+    let folder = tempfile::tempdir().unwrap();
+    let port = server.port.to_string();
+    let host = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &*port)];
+    let near = [("REDIS_NEAR_CACHE", "1000"), ("SESSION_SECRET", SECRET)];
+    let running = Running::start(folder.path(), &[host, near].concat());
+    assert!(
+        !running.printed.contains("kept here"),
+        "{}",
+        running.printed
+    );
+    let mut visitor = Visitor::new(running.address);
+    for _ in 0..2 {
+        visitor.log_in("trillian").await;
+        assert!(visitor.is_logged_in().await);
+        server.kill();
+        server.restart(&[]);
+        visitor.cookie = None;
+    }
+    visitor.log_in("trillian").await;
+    let (_, log) = running.stop();
+    assert_eq!(log.matches("+client|tracking").count(), 1, "{log}");
+}
+
+/// Renewing at each use makes the server speak against what is kept: whoever set it so is told.
+#[tokio::test]
+async fn a_near_cache_without_fewer_renewals_is_a_warning() {
+    let server = Server::redis();
+    let folder = tempfile::tempdir().unwrap();
+    let port = server.port.to_string();
+    let host = [("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &*port)];
+    let near = [("REDIS_NEAR_CACHE", "1000"), ("SESSION_SECRET", SECRET)];
+    let running = Running::start(folder.path(), &[host, near].concat());
+    let (_, log) = running.stop();
+    assert!(log.contains("SESSION_RENEW_AFTER"), "{log}");
 }
 
 /// The value is where the article's application would look for it, as it would have written it.
