@@ -159,14 +159,26 @@ struct Entry {
     /// The name as JSON text, quotes and escapes included.
     name: Raw,
     value: Raw,
+    /// The name has no escapes.
+    is_plain: bool,
 }
 
 impl Entry {
     fn is_named(&self, name: &str) -> bool {
-        match &self.name.0[..] {
-            [b'"', inner @ .., b'"'] if inner == name.as_bytes() => !inner.contains(&b'\\'),
-            text if text.contains(&b'\\') => self.name.text().is_some_and(|text| text == name),
-            _ => false,
+        let text = &self.name.0[..];
+        if self.is_plain {
+            text.len() == name.len() + 2 && text[1..].starts_with(name.as_bytes())
+        } else {
+            self.name.text().is_some_and(|text| text == name)
+        }
+    }
+
+    fn new(name: Raw, value: Raw) -> Self {
+        let is_plain = !name.0.contains(&b'\\');
+        Self {
+            name,
+            value,
+            is_plain,
         }
     }
 }
@@ -211,10 +223,9 @@ impl RawObject {
             let place = places.of(&text[name.clone()], &object.entries);
             match object.entries.get_mut(place) {
                 Some(entry) => entry.value = value,
-                None => object.entries.push(Entry {
-                    name: Raw(source.slice(name)),
-                    value,
-                }),
+                None => object
+                    .entries
+                    .push(Entry::new(Raw(source.slice(name)), value)),
             }
         }
         Ok(object)
@@ -236,10 +247,7 @@ impl RawObject {
             .find(|entry| entry.is_named(name))
         {
             Some(entry) => entry.value = value,
-            None => self.entries.push(Entry {
-                name: quoted(name),
-                value,
-            }),
+            None => self.entries.push(Entry::new(quoted(name), value)),
         }
     }
 
@@ -249,7 +257,7 @@ impl RawObject {
             self.set(name, value);
         } else {
             let name = quoted(name);
-            self.entries.insert(0, Entry { name, value });
+            self.entries.insert(0, Entry::new(name, value));
         }
     }
 

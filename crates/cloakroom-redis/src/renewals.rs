@@ -225,7 +225,10 @@ mod tests {
             }
         }
         let others = lead.joined();
-        let ids: Vec<_> = others.iter().map(|other| other.renewal.id.as_str()).collect();
+        let ids: Vec<_> = others
+            .iter()
+            .map(|other| other.renewal.id.as_str())
+            .collect();
         assert_eq!(ids, ["b", "c"]);
         assert!(matches!(renewals.join(&renewal("d")), Part::Leads(_)));
         for other in others {

@@ -3,8 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
-    Clock, CookieOptions, Error, Secrets, SessionId, Store,
-    merge::Resolver, policy::Policy, record::StoredAttributes,
+    Clock, CookieOptions, Error, Secrets, SessionId, Store, merge::Resolver, policy::Policy,
+    record::StoredAttributes,
 };
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
@@ -15,11 +15,12 @@ use crate::{
     outage::{OutagePolicy, Renderer},
     owners::{Owners, cache::Revocations, limit::OwnerLimit},
     proxy::RequestScheme,
+    renewals::Renewals,
 };
 
-/// How much that nobody waits for may be under way at once: renewals, and claims, releases and ends for the owner index. What
-/// is more is left out. A renewal that is left out is counted; the index is verified by whoever reads it.
-pub(crate) const RENEWALS_AT_ONCE: usize = 1024;
+/// How much of what tidies the owner index may be under way at once; what is more is left out, and made good by whoever comes
+/// across it.
+pub(crate) const BESIDE_AT_ONCE: usize = 1024;
 
 /// What a layer with an owner index has beside the others.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ pub(crate) struct Config {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) assume_https: bool,
     pub(crate) owned: Option<Arc<Owned>>,
-    pub(crate) renewals: Arc<Semaphore>,
+    pub(crate) renewals: Renewals,
+    pub(crate) beside: Arc<Semaphore>,
     pub(crate) turns: Turns,
 }
 

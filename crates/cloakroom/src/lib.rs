@@ -64,6 +64,7 @@ pub mod observe;
 mod outage;
 pub mod owners;
 pub mod proxy;
+mod renewals;
 mod slot;
 mod typed;
 

@@ -215,11 +215,17 @@ pub(crate) async fn within<T>(
     let start = Instant::now();
     let answer = match tokio::time::timeout(deadline, call).await {
         Ok(answer) => answer,
-        Err(_) => Err(Error::new(
-            ErrorKind::Timeout,
-            format!("the session store did not answer within the deadline of {deadline:?}"),
-        )),
+        Err(_) => Err(overdue(deadline)),
     };
     observe::store_call(operation, start.elapsed(), answer.as_ref().err());
     answer
+}
+
+/// No answer within the deadline.
+#[cold]
+pub(crate) fn overdue(deadline: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("the session store did not answer within the deadline of {deadline:?}"),
+    )
 }

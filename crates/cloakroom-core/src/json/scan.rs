@@ -149,9 +149,11 @@ impl Scanner<'_> {
     /// The rest of a string, after its opening quote.
     fn string(&mut self) -> Option<()> {
         loop {
-            let rest = self.text.get(self.at..)?;
-            self.at += rest.iter().position(|&byte| ends_plain(byte))?;
-            match self.peek()? {
+            let mut rest = self.text.get(self.at..)?.iter();
+            // Byte by byte, since most strings are short.
+            let end = rest.position(|&byte| ENDS_PLAIN[usize::from(byte)])?;
+            self.at += end;
+            match self.text.get(self.at)? {
                 b'"' => {
                     self.at += 1;
                     return Some(());
@@ -207,10 +209,18 @@ impl Scanner<'_> {
     }
 }
 
-/// Whether a byte is more than a part of a string: its end, an escape, or a control character, which may not stand there.
-fn ends_plain(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
-}
+/// Which bytes are more than a part of a string: its end, an escape, or a control character, which may not stand there.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
 
 #[cfg(test)]
 mod tests {

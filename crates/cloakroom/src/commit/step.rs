@@ -10,11 +10,11 @@ use cloakroom_core::{
 
 use super::{Fate, Outcome, RECHECK_AFTER};
 use crate::{
-    beside::beside,
     config::Config,
     load::timed,
     observe,
     owners::end::{Ended, end_if},
+    renewals::{renew, renew_beside},
 };
 
 /// What a step has come to.
@@ -61,11 +61,7 @@ pub(super) async fn step(
 }
 
 /// Carries out what needs no waiting for: nothing, or a renewal beside the response. `None` for everything else.
-pub(super) fn step_at_once(
-    config: &Arc<Config>,
-    planned: Plan,
-    age: Duration,
-) -> Option<CookieOp> {
+pub(super) fn step_at_once(config: &Arc<Config>, planned: Plan, age: Duration) -> Option<CookieOp> {
     if planned.dropped || needs_recheck(&planned, age) {
         return None;
     }
@@ -247,27 +243,4 @@ async fn rotate(
 /// Takes back a session whose id nobody has seen. If that fails, it expires by itself.
 async fn discard(config: &Config, id: &SessionId) {
     let _ = timed(config, "end", config.store.end(id, EndReason::Destroyed)).await;
-}
-
-/// Renews, and says whether the session is known to live. A failure is counted and logged and nobody's trouble: where the
-/// store can be read and not written, reading works.
-async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
-    let renewed = timed(config, "renew", config.store.renew(id, ttl)).await;
-    observe::renewal(match renewed {
-        Ok(true) => "done",
-        Ok(false) => "gone",
-        Err(_) => "error",
-    });
-    matches!(renewed, Ok(true))
-}
-
-/// Renews beside the response: nobody waits for it.
-fn renew_beside(config: &Arc<Config>, id: SessionId, ttl: Duration) {
-    let renewing = Arc::clone(config);
-    let begun = beside(config, async move {
-        renew(&renewing, &id, ttl).await;
-    });
-    if !begun {
-        observe::renewal("dropped");
-    }
 }

@@ -14,12 +14,13 @@ use tokio::sync::Semaphore;
 use crate::{
     SessionLayer, SystemClock,
     commit::Turns,
-    config::{Config, Owned, RENEWALS_AT_ONCE},
+    config::{BESIDE_AT_ONCE, Config, Owned},
     ids::{IdSource, system_ids},
     outage::{OutagePolicy, Renderer},
     owners::{
         DEADLINE, OwnerFrom, Owners, cache::Revocations, limit::OwnerLimit, source::OwnerProbe,
     },
+    renewals::Renewals,
 };
 
 /// Collects the options of a [`SessionLayer`]; [`build`](Self::build) refuses what cannot work, with an error that names
@@ -347,7 +348,8 @@ impl SessionLayerBuilder {
             renderer: self.renderer,
             trusted_proxies: self.trusted_proxies,
             assume_https: self.assume_https,
-            renewals: Arc::new(Semaphore::new(RENEWALS_AT_ONCE)),
+            renewals: Renewals::default(),
+            beside: Arc::new(Semaphore::new(BESIDE_AT_ONCE)),
             turns: Turns::new(),
         };
         Ok(SessionLayer {
