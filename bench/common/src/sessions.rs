@@ -43,7 +43,7 @@ pub fn id_text(n: u64) -> String {
 #[must_use]
 pub fn data(bytes: usize) -> Vec<(String, String)> {
     /// What connect-redis' value has beside the lists.
-    const AROUND: usize = 150;
+    const AROUND: usize = 133;
     const ITEM: &str = r#"{"sku":"A-4711","qty":2}"#;
     let mut data = vec![
         ("userName".to_owned(), format!(r#""{USER}""#)),

@@ -57,6 +57,7 @@ pub(crate) async fn main(args: Args) -> Result<(), Failure> {
     });
     let server = server
         .workers(thread::available_parallelism()?.get())
+        .tcp_nodelay(true)
         .bind(("127.0.0.1", args.port))?;
     let port = server
         .addrs()

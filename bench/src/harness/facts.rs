@@ -86,7 +86,12 @@ pub fn versions(redis: &Redis) -> Result<BTreeMap<String, String>, Failure> {
         "wrk",
         wrk.and_then(|line| Some(line.split(' ').nth(1)?.to_owned())),
     );
-    note("rustc", first_line("rustc", "--version"));
+    // "rustc 1.95.0 (59807616e 2026-04-14)"
+    let rustc = first_line("rustc", "--version");
+    note(
+        "rustc",
+        rustc.and_then(|line| Some(line.split(' ').nth(1)?.to_owned())),
+    );
     Ok(versions)
 }
 

@@ -79,6 +79,8 @@ impl Built {
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "bench/run",
+    bin_name = "bench/run",
+    override_usage = "bench/run [OPTIONS]",
     about = "Measures the article's page on cloakroom, Node, other crates and the bare limit",
     after_help = "The programs are started on one Redis of their own and loaded in turn, round after round. Medians \
                   are reported. bench/README.md says what the columns mean."
@@ -183,6 +185,8 @@ fn chosen<T: ValueEnum + PartialEq>(named: &[T]) -> Vec<T> {
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "bench/check",
+    bin_name = "bench/check",
+    override_usage = "bench/check [--targets NAME,...]",
     about = "Checks that each measured program serves the same pages; nothing is timed"
 )]
 pub struct CheckOptions {

@@ -82,11 +82,8 @@ impl Process {
     /// The program ended before, or said nothing of the kind for ten minutes.
     pub fn number_after(&self, prefix: &str) -> Result<u32, Failure> {
         loop {
-            let line = match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => line,
-                Err(_) => {
-                    return Err(format!("{} did not start; see above", self.name).into());
-                }
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                return Err(format!("{} did not start; see above", self.name).into());
             };
             if let Some(rest) = line.split(prefix).nth(1) {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

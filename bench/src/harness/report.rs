@@ -282,7 +282,7 @@ mod tests {
     fn a_table_of_requests_compares_with_the_bare_limit_if_there_is_one() {
         let rows = [row(Subject::Getex, 50_000), row(Subject::Node, 2_000)];
         let text = requests(&rows);
-        assert!(text.contains("| 25.00 |"), "{text}");
+        assert!(text.contains(" 25.00 |"), "{text}");
         assert!(!requests(&rows[1..]).contains("25.00"));
     }
 }

@@ -62,7 +62,7 @@ impl Sessions {
         let mut command = Cmd::new();
         command
             .arg("GETEX")
-            .arg(&[self.prefix.as_bytes(), id.as_bytes()].concat())
+            .arg([self.prefix.as_bytes(), id.as_bytes()].concat())
             .arg("PX")
             .arg(LIFETIME.as_millis() as u64);
         command.query_async(&mut self.redis).await
@@ -72,7 +72,7 @@ impl Sessions {
         let mut command = Cmd::new();
         command
             .arg("SET")
-            .arg(&[self.prefix.as_bytes(), id.as_bytes()].concat())
+            .arg([self.prefix.as_bytes(), id.as_bytes()].concat())
             .arg(value)
             .arg("PX")
             .arg(LIFETIME.as_millis() as u64)

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use axum::http::{HeaderMap, header};
-use cloakroom::{Secrets, core::ticket};
+use cloakroom::{
+    Secrets,
+    core::{cookie::encode_value, ticket},
+};
 use cloakroom_bench_common::sessions::{SECRET, id_text};
 
 /// The name of the article's cookie.
@@ -21,7 +24,7 @@ pub(super) fn secrets() -> Option<&'static Secrets> {
 /// The cookie of the n-th session, as a browser sends it: `name=value`.
 pub(super) fn cookie(n: u64) -> String {
     let signed = secrets().map(|secrets| ticket::sign(&id_text(n), secrets));
-    format!("{NAME}={}", signed.unwrap_or_default())
+    format!("{NAME}={}", encode_value(&signed.unwrap_or_default()))
 }
 
 /// The id in the cookie, taken as it is.

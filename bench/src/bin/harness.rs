@@ -1,25 +1,57 @@
-//! Measures and reports; `bench/run` builds the programs and starts this.
+//! Measures and reports, or checks; `bench/run` and `bench/check` build the programs and start this. It is one program, since
+//! each takes a minute to link.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{env, fs, io, iter, path::Path, process::ExitCode};
 
 use clap::Parser as _;
-use cloakroom_bench::harness::{Failure, growth, options::RunOptions, picture, report, run};
+use cloakroom_bench::harness::{
+    Failure, check, growth,
+    options::{CheckOptions, RunOptions},
+    picture, report, run,
+};
 use serde::Serialize;
 
 fn main() -> ExitCode {
-    let options = RunOptions::parse().settled();
-    let measured = if options.growth {
-        measure_growth(&options)
-    } else {
-        measure(&options)
+    let mut arguments = env::args_os().skip(1);
+    let script = arguments.next().unwrap_or_default();
+    let arguments = iter::once(script.clone()).chain(arguments);
+    let (name, done) = match script.to_str() {
+        Some("run") => {
+            let options = RunOptions::parse_from(arguments).settled();
+            ("bench/run", run_all(&options))
+        }
+        Some("check") => {
+            let options = CheckOptions::parse_from(arguments);
+            ("bench/check", check_all(&options))
+        }
+        _ => ("harness", Err("start bench/run or bench/check".into())),
     };
-    match measured {
-        Ok(()) => ExitCode::SUCCESS,
+    match done {
+        Ok(status) => status,
         Err(error) => {
-            eprintln!("bench/run: {error}");
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn check_all(options: &CheckOptions) -> Result<ExitCode, Failure> {
+    let folder = tempfile::tempdir()?;
+    let failed = check::run(&options.subjects(), &options.places(), folder.path())?;
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn run_all(options: &RunOptions) -> Result<ExitCode, Failure> {
+    if options.growth {
+        measure_growth(options)?;
+    } else {
+        measure(options)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn measure(options: &RunOptions) -> Result<(), Failure> {
