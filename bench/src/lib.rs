@@ -1,7 +1,11 @@
-//! What the benchmarks share: sessions of a known size, ids, secrets.
+//! What the benchmarks share: sessions of a known size, ids, secrets. And `bench/run`: the programs that it measures
+//! ([`target`]), and what measures them ([`harness`]).
 //!
 //! `cargo bench -p cloakroom-bench` runs them all; `benches/pure.rs` needs no runtime, `benches/layer.rs` measures a whole
 //! request on the memory store, `benches/sqlite.rs` the embedded store. Compare figures of one machine and one run only.
+
+pub mod harness;
+pub mod target;
 
 use bytes::Bytes;
 use cloakroom::{Error, Secrets, SessionId, core::id::ID_BYTES};
