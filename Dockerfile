@@ -41,5 +41,5 @@ COPY --from=build /image/app /app
 ENV APP_ENV=production BIND=0.0.0.0 PORT=3000 DATA_DIR=/data
 USER 65532:65532
 EXPOSE 3000
-HEALTHCHECK --interval=5s --timeout=5s --start-period=15s CMD ["/app", "healthcheck"]
+HEALTHCHECK --interval=3s --timeout=5s --start-period=15s CMD ["/app", "healthcheck"]
 ENTRYPOINT ["/app"]

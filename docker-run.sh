@@ -20,8 +20,8 @@ Runs the image of ./docker-build.sh in the background, and says when it answers.
   --help             show this
 
 SESSION_SECRET in the environment signs the cookies: 32 random bytes or more. Without it, a secret is made and kept in
-data/docker-run.secret. SESSION_MAX_AGE, SESSION_COOKIE_NAME, TRUSTED_PROXIES, REDIS_URL and RUST_LOG are passed on if they are set;
-REDIS_URL replaces host and port.
+data/docker-run.secret. SESSION_MAX_AGE, SESSION_COOKIE_NAME, TRUSTED_PROXIES and RUST_LOG are passed on if they are set, and so are
+REDIS_TLS, REDIS_USERNAME and REDIS_PASSWORD beside host and port. REDIS_URL replaces all of these.
 END
 }
 
@@ -94,15 +94,20 @@ fi
 export SESSION_SECRET
 
 # Variables are passed by name: a value on the command line could be read by this machine's other users.
-for variable in SESSION_SECRET SESSION_MAX_AGE SESSION_COOKIE_NAME TRUSTED_PROXIES RUST_LOG; do
-    [[ -z ${!variable:-} ]] || options+=(--env "$variable")
-done
+pass_on() {
+    local variable
+    for variable; do
+        [[ -z ${!variable:-} ]] || options+=(--env "$variable")
+    done
+}
+pass_on SESSION_SECRET SESSION_MAX_AGE SESSION_COOKIE_NAME TRUSTED_PROXIES RUST_LOG
 if [[ -z $redis ]]; then
     options+=(--volume "$name-data:/data")
 elif [[ -n ${REDIS_URL:-} ]]; then
-    options+=(--env REDIS_URL)
+    pass_on REDIS_URL
 else
     options+=(--env "REDIS_HOST=$redis_host" --env "REDIS_PORT=$redis_port")
+    pass_on REDIS_TLS REDIS_USERNAME REDIS_PASSWORD
 fi
 
 # Docker Desktop knows the name of the machine by itself, Linux does not.

@@ -85,6 +85,43 @@ fn every_dependency_is_justified() {
     }
 }
 
+/// The tests' own tools, which no manifest of cargo names: pinned in these files.
+#[test]
+fn every_tool_that_the_tests_install_is_justified() {
+    let design = read("DESIGN.md");
+    let (_, reasons) = design.split_once("## Dependencies").unwrap();
+    let mut count = 0;
+    for file in ["scripts/containers/engine", "scripts/documents/aws"] {
+        let text = read(file);
+        let pins = text.split(|c: char| c.is_whitespace() || "()".contains(c));
+        let pins = pins.filter_map(|word| word.split_once("=="));
+        for (name, _) in pins.filter(|(name, _)| !name.is_empty()) {
+            count += 1;
+            assert!(
+                reasons.contains(&format!("`{name}`")),
+                "DESIGN.md does not say what {name} of {file} is for"
+            );
+        }
+    }
+    assert_eq!(count, 5, "pinned tools");
+    assert!(read("scripts/containers/cases-compose").contains("\"@devcontainers/cli@"));
+    assert!(reasons.contains("`@devcontainers/cli`"));
+}
+
+/// The bound is a constructor's field, and nothing else says it.
+#[test]
+fn the_stated_bound_of_calls_to_redis_is_the_code_s() {
+    let builder = read("crates/cloakroom-redis/src/builder.rs");
+    let (_, rest) = builder.split_once("            max_in_flight: ").unwrap();
+    let bound = rest.split(',').next().unwrap();
+    let security = read("SECURITY.md");
+    let row = security
+        .lines()
+        .find(|line| line.contains("`max_in_flight` of the store"))
+        .unwrap();
+    assert!(row.contains(&format!("| {bound} |")), "{bound}: {row}");
+}
+
 #[test]
 fn the_stated_rust_version_is_the_manifests() {
     let manifest = read("Cargo.toml");

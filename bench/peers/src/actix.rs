@@ -29,7 +29,7 @@ use crate::Failure;
 const COOKIE: &str = "id";
 
 #[actix_web::main]
-pub(crate) async fn main(args: Args) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let prefix = args.prefix.clone();
     let store = RedisSessionStore::builder(format!("redis://127.0.0.1:{}", args.redis_port))
         .cache_keygen(move |key| format!("{prefix}{key}"))

@@ -36,8 +36,8 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ran = match cli.kind {
-        Kind::TowerSessions => tower::main(cli.args),
-        Kind::ActixSession => actix::main(cli.args),
+        Kind::TowerSessions => tower::run(cli.args),
+        Kind::ActixSession => actix::run(cli.args),
     };
     match ran {
         Ok(()) => ExitCode::SUCCESS,

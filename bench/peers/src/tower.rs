@@ -39,7 +39,7 @@ const CONNECTIONS: usize = 6;
 const COOKIE: &str = "id";
 
 #[tokio::main]
-pub(crate) async fn main(args: Args) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args) -> Result<(), Failure> {
     let config = Config {
         server: ServerConfig::new_centralized("127.0.0.1", args.redis_port),
         ..Config::default()

@@ -63,8 +63,15 @@ async fn main() -> ExitCode {
         report.seen.values().sum::<u64>(),
         started.elapsed().as_secs_f64(),
     );
+    let shortcoming = report.shortcoming();
     match report.failure {
-        None => ExitCode::SUCCESS,
+        None => match shortcoming {
+            None => ExitCode::SUCCESS,
+            Some(what) => {
+                println!("\n{what}");
+                ExitCode::FAILURE
+            }
+        },
         Some(failure) => {
             println!(
                 "\na difference that is in no list (seed of the sequence: {}):\n{}",

@@ -88,7 +88,11 @@ fn print(tally: &Tally, seconds: f64) -> ExitCode {
     for violation in tally.violations.iter().take(3) {
         println!("\n{violation}");
     }
-    if tally.violations.is_empty() {
+    let shortcoming = tally.shortcoming();
+    if let Some(what) = &shortcoming {
+        println!("\n{what}");
+    }
+    if tally.violations.is_empty() && shortcoming.is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

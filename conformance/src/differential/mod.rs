@@ -99,6 +99,18 @@ pub struct Failure {
 }
 
 impl Report {
+    /// Why a run has not tested what it is for, however well it went: express-session has answered hardly ever in world B, so nothing
+    /// was handed over. A run of fewer than 1,000 requests is too short to tell.
+    #[must_use]
+    pub fn shortcoming(&self) -> Option<String> {
+        (self.steps >= 1000 && self.by_node * 15 <= self.steps).then(|| {
+            format!(
+                "express-session answered {} of {} requests in world B; it must be more than one in fifteen",
+                self.by_node, self.steps
+            )
+        })
+    }
+
     fn add(&mut self, other: Self) {
         self.steps += other.steps;
         self.by_node += other.by_node;

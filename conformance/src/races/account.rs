@@ -77,6 +77,21 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Why a run has not tested what it is for, however well it went: express-session has hardly ever taken part, or hardly any change
+    /// was acknowledged. A run of fewer than 1,000 interleavings is too short to tell.
+    #[must_use]
+    pub fn shortcoming(&self) -> Option<String> {
+        let few =
+            self.with_node * 10 <= self.interleavings || self.accounted * 2 <= self.interleavings;
+        (self.interleavings >= 1000 && few).then(|| {
+            format!(
+                "of {} interleavings {} were with express-session, and {} changes were found again; it must be more than a tenth and \
+                 more than half as many",
+                self.interleavings, self.with_node, self.accounted
+            )
+        })
+    }
+
     /// Adds another one.
     pub fn add(&mut self, other: Self) {
         self.interleavings += other.interleavings;

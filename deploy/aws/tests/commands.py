@@ -14,6 +14,16 @@ OWN_COMMANDS = {
 EVERYWHERE = {"query", "output", "cli-input-json"}
 
 
+def undefined_in(text):
+    """The shell variables and functions of the stack's outputs that a document uses before it says what they are."""
+    known = set()
+    for line in "\n".join(re.findall(r"```sh\n(.*?)```", text, re.S)).splitlines():
+        defined = set(re.findall(r"^\s*([a-z_]+)(?:=|\(\))", line))
+        used = set(re.findall(r"\$\{?([A-Za-z_]+)", line)) | set(re.findall(r"\$\((output)\b", line))
+        yield from sorted(used - known)
+        known |= defined
+
+
 def kebab(name):
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 

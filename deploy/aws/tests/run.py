@@ -3,6 +3,7 @@
 Nothing here talks to AWS: cfn-lint and botocore bring the schemas along.
 """
 
+import re
 import sys
 import tempfile
 import traceback
@@ -15,7 +16,7 @@ from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
 
 import alarms  # noqa: F401  its rules are in RULES then
-from commands import unknown_in
+from commands import undefined_in, unknown_in
 from deployment import ROOT, TEMPLATE, Deployment, as_api
 from faults import FAULTS
 from rules import RULES
@@ -97,6 +98,29 @@ def a_misspelt_command_is_noticed(_):
     assert list(unknown_in(text)) == ["aws ecs wait service-stable", "aws ecs update-service --force-deployment"]
 
 
+def the_readme_uses_no_variable_before_it_has_a_value(it):
+    text = (ROOT / "deploy/aws/README.md").read_text()
+    undefined = list(undefined_in(text))
+    assert not undefined, "\n".join(undefined)
+    outputs = re.findall(r"\$\(output (\w+)\)", text)
+    unknown = [name for name in outputs if not re.search(rf"^  {name}:$", it.text.split("\nOutputs:\n")[1], re.M)]
+    assert outputs and not unknown, f"the stack has no such outputs: {unknown}"
+
+
+def a_variable_without_a_value_is_noticed(_):
+    text = "```sh\naws logs tail \"$log_group\" --follow\n```\nand\n```sh\na=1\nb=$(output Name) c=$a\n```"
+    assert list(undefined_in(text)) == ["log_group", "output"]
+
+
+def the_readme_says_which_keys_the_application_may_touch(it):
+    """That a user reaches `ck:` stands wherever somebody may look for it."""
+    readme = (ROOT / "deploy/aws/README.md").read_text()
+    assert "~ck:*" in it.new_network()["RedisUser"]["AccessString"]
+    assert "below `SessionPrefix` and those below `ck:`" in readme
+    described = re.search(r"^  SessionPrefix:\n(?:    .*\n)*?    Description: (.*)$", it.text, re.M)
+    assert described and "ck:" in described[1], described
+
+
 def every_rule_has_a_fault_that_it_objects_to(_):
     without = {rule.__name__ for rule in RULES} - {name for name, _ in FAULTS}
     assert not without, f"nothing shows that these can fail: {without}"
@@ -134,6 +158,9 @@ def checks():
         elasticache_knows_the_replication_group_and_its_users,
         the_commands_of_the_readme_exist,
         a_misspelt_command_is_noticed,
+        the_readme_uses_no_variable_before_it_has_a_value,
+        a_variable_without_a_value_is_noticed,
+        the_readme_says_which_keys_the_application_may_touch,
     ):
         yield tool.__name__, tool
 

@@ -67,6 +67,28 @@ fn it_says_what_it_made_and_what_to_do_next() {
     assert!(out.contains("  cd 'it'\\''s mine'\n"), "{out}");
 }
 
+/// What docs/new.md shows of a project's creation is what is printed.
+#[test]
+fn the_document_counts_the_files_as_they_are() {
+    let document = fs::read_to_string(workspace().join("docs/new.md")).unwrap();
+    let (_, shown) = document.split_once("```console\n$ cloakroom new ").unwrap();
+    let (command, shown) = shown.split_once('\n').unwrap();
+    let shown = shown.split("\n```").next().unwrap();
+    assert_eq!(command, "shop --path cloakroom --vendor");
+    let folder = tempfile::tempdir().unwrap();
+    let checkout = workspace();
+    let args = ["shop", "--path", checkout.to_str().unwrap(), "--vendor"];
+    let printed = made(folder.path(), &args);
+    let place = folder.path().join("shop").canonicalize().unwrap();
+    let printed = printed.replace(place.to_str().unwrap(), "/home/hanako/shop");
+    for part in shown.split("...\n") {
+        assert!(
+            printed.contains(part.trim_end()),
+            "docs/new.md shows this:\n{part}\nbut what is printed is:\n{printed}"
+        );
+    }
+}
+
 /// As long as the crates are not published, it is said. The release turns `PUBLISHED` around, and this test says where else.
 #[test]
 fn a_project_that_cannot_be_built_yet_says_so() {
