@@ -212,6 +212,21 @@ pub fn bars(rows: &[Row]) -> String {
         least,
         18.0,
     );
+    let near = summary(Subject::CloakroomNear);
+    let cached = near.zip(summary(Subject::Bare));
+    let cached = cached.and_then(|(near, bare)| ratio(near.server_us, bare.server_us));
+    bar(
+        "CPU of a cached read / axum without a store:",
+        cached,
+        most,
+        1.3,
+    );
+    bar(
+        "Redis commands of a cached read:",
+        near.map(|near| near.redis_commands),
+        most,
+        0.1,
+    );
     if text.is_empty() {
         return text;
     }

@@ -19,6 +19,8 @@ pub enum Subject {
     Getex,
     /// Our layer on Redis.
     Cloakroom,
+    /// Our layer on Redis with its near cache.
+    CloakroomNear,
     /// Our layer on the embedded store.
     CloakroomSqlite,
     /// Our layer on the memory store.
@@ -67,6 +69,7 @@ impl Subject {
             Self::Bare => "axum, no store",
             Self::Getex => "axum and one GETEX",
             Self::Cloakroom => "cloakroom, Redis",
+            Self::CloakroomNear => "cloakroom, Redis, near cache",
             Self::CloakroomSqlite => "cloakroom, SQLite",
             Self::CloakroomMemory => "cloakroom, memory",
             Self::Login => "login application, Redis",
@@ -83,6 +86,7 @@ impl Subject {
             Self::Bare => "bare",
             Self::Getex => "getex",
             Self::Cloakroom => "cloakroom",
+            Self::CloakroomNear => "cloakroom-near",
             Self::CloakroomSqlite => "cloakroom-sqlite",
             Self::CloakroomMemory => "cloakroom-memory",
             Self::Login => "login",
@@ -116,7 +120,7 @@ impl Subject {
     /// Whether each answer to who is signed in brings the cookie again.
     #[must_use]
     pub fn sends_cookie(self) -> bool {
-        !matches!(self, Self::Bare | Self::Getex)
+        !matches!(self, Self::Bare | Self::Getex | Self::CloakroomNear)
     }
 
     /// Whether it keeps sessions at all.

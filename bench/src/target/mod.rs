@@ -21,6 +21,8 @@ use cloakroom_bench_common::args::Args;
 pub enum Kind {
     /// cloakroom's layer on Redis.
     Cloakroom,
+    /// cloakroom's layer on Redis with its near cache, renewing after half of the lifetime.
+    CloakroomNear,
     /// cloakroom's layer on the embedded store.
     CloakroomSqlite,
     /// cloakroom's layer on the memory store.
@@ -39,6 +41,7 @@ pub enum Kind {
 pub async fn run(kind: Kind, args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
     let router = match kind {
         Kind::Cloakroom => cloakroom::redis(&args).await?,
+        Kind::CloakroomNear => cloakroom::near(&args).await?,
         Kind::CloakroomSqlite => cloakroom::sqlite(&args).await?,
         Kind::CloakroomMemory => cloakroom::memory(&args).await?,
         Kind::Getex => getex::router(&args).await?,
