@@ -64,13 +64,19 @@ impl Raw {
     /// The text of a JSON string, decoded; `None` for every other value.
     #[must_use]
     pub fn text(&self) -> Option<Cow<'_, str>> {
-        match &self.0[..] {
-            [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => {
-                str::from_utf8(inner).ok().map(Cow::Borrowed)
+        text_of(self.as_str())
+    }
+
+    /// Names, decoded, and values, as text, of the object that this is, in order; of a name that stands twice, both. `None`
+    /// for every other value. A name that cannot be read is left out.
+    pub(crate) fn entries(&self, mut each: impl FnMut(&str, &str)) -> Option<()> {
+        let text = self.as_str();
+        for (name, value) in scan::pairs(text, usize::MAX)? {
+            if let Some(name) = text_of(&text[name]) {
+                each(&name, &text[value]);
             }
-            [b'"', ..] => self.read().ok().map(Cow::Owned),
-            _ => None,
         }
+        Some(())
     }
 
     /// How deep arrays and objects are nested in it: 0 for a number, 1 for `[]`.
@@ -115,6 +121,16 @@ impl Raw {
             }
         }
         false
+    }
+}
+
+/// The text of a JSON string, decoded; `None` for every other value.
+pub(crate) fn text_of(value: &str) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(value).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
     }
 }
 

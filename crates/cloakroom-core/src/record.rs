@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::{
     Error, ErrorKind, Timestamp,
-    json::{Raw, RawObject},
+    json::{Raw, RawObject, text_of},
 };
 
 /// The name of the cookie metadata.
@@ -137,8 +137,37 @@ pub struct Record(Arc<Parts>);
 #[derive(Clone, Debug)]
 struct Parts {
     top: RawObject,
-    cookie: Option<RawObject>,
+    cookie: Option<Cookie>,
     meta: Option<RawObject>,
+}
+
+/// What is of use in the value of `cookie`.
+#[derive(Clone, Copy, Debug)]
+struct Cookie {
+    lifetime: Option<OwnLifetime>,
+    expires: Option<Timestamp>,
+    /// Whether express can load it.
+    is_loadable: bool,
+}
+
+impl Cookie {
+    /// `None` for what is no object.
+    fn read(value: &Raw) -> Option<Self> {
+        let mut cookie = Self {
+            lifetime: None,
+            expires: None,
+            is_loadable: true,
+        };
+        value.entries(|name, value| match name {
+            "originalMaxAge" => cookie.lifetime = lifetime_of(value),
+            "expires" => {
+                cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text))
+            }
+            "maxAge" => cookie.is_loadable = is_max_age(value),
+            _ => {}
+        })?;
+        Some(cookie)
+    }
 }
 
 impl PartialEq for Record {
@@ -178,7 +207,7 @@ impl Record {
         top.set(COOKIE, cookie.to_raw());
         Self(Arc::new(Parts {
             top,
-            cookie: Some(cookie),
+            cookie: Cookie::read(&cookie.to_raw()),
             meta: None,
         }))
     }
@@ -204,13 +233,13 @@ impl Record {
         }
         let top = RawObject::parse(value, limits.names)?;
         let record = Self::from(top);
-        let Some(cookie) = record.cookie() else {
+        let Some(cookie) = record.0.cookie else {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 "the stored session has no `cookie` object, which express-session requires",
             ));
         };
-        if cookie.get("maxAge").is_some_and(|raw| !is_max_age(raw)) {
+        if !cookie.is_loadable {
             return Err(Error::new(
                 ErrorKind::Corrupt,
                 "the stored session's `cookie.maxAge` is not a number, which express-session requires",
@@ -268,31 +297,21 @@ impl Record {
         &self.0.top
     }
 
-    fn cookie(&self) -> Option<&RawObject> {
-        self.0.cookie.as_ref()
-    }
-
     fn change_cookie(&mut self, change: impl FnOnce(&mut RawObject)) {
-        let Parts { top, cookie, .. } = Arc::make_mut(&mut self.0);
-        let cookie = cookie.get_or_insert_default();
-        change(cookie);
-        top.set_first(COOKIE, cookie.to_raw());
+        let parts = Arc::make_mut(&mut self.0);
+        let cookie = parts.top.get(COOKIE);
+        let cookie = cookie.and_then(|cookie| RawObject::from_raw(cookie, usize::MAX));
+        let mut cookie = cookie.unwrap_or_default();
+        change(&mut cookie);
+        parts.top.set_first(COOKIE, cookie.to_raw());
+        parts.read(COOKIE);
     }
 
     /// The lifetime this record asks for. `None` where `originalMaxAge` says nothing usable: absent, or a number that
     /// is not positive.
     #[must_use]
     pub fn lifetime(&self) -> Option<OwnLifetime> {
-        let cookie = self.cookie()?;
-        let raw = cookie.get("originalMaxAge")?;
-        if matches!(raw.as_str(), "null" | "false") {
-            return Some(OwnLifetime::Browser);
-        }
-        let millis: f64 = raw.read().ok()?;
-        (millis >= 1.0).then(|| {
-            // A float-to-int cast saturates, so the largest numbers become the longest duration.
-            OwnLifetime::Idle(Duration::from_millis(millis as u64))
-        })
+        self.0.cookie?.lifetime
     }
 
     /// Changes the lifetime that the record asks for.
@@ -303,8 +322,7 @@ impl Record {
     /// `cookie.expires`, if it is a date. Stale by nature: never a reason to think a session dead or alive.
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
-        let text = self.cookie()?.get("expires")?.text()?;
-        Timestamp::parse_iso(&text)
+        self.0.cookie?.expires
     }
 
     /// Writes `cookie.expires`: a date as `toISOString` writes it, or `null`.
@@ -400,14 +418,27 @@ impl From<RawObject> for Record {
 impl Parts {
     /// Reads what stands under `name`, if it is one of ours.
     fn read(&mut self, name: &str) {
-        let place = match name {
-            COOKIE => &mut self.cookie,
-            META => &mut self.meta,
-            _ => return,
-        };
-        let value = self.top.get(name);
-        *place = value.and_then(|value| RawObject::from_raw(value, usize::MAX));
+        match name {
+            COOKIE => self.cookie = self.top.get(COOKIE).and_then(Cookie::read),
+            META => {
+                let meta = self.top.get(META);
+                self.meta = meta.and_then(|meta| RawObject::from_raw(meta, usize::MAX));
+            }
+            _ => {}
+        }
     }
+}
+
+/// The lifetime that a value of `originalMaxAge` asks for.
+fn lifetime_of(value: &str) -> Option<OwnLifetime> {
+    if matches!(value, "null" | "false") {
+        return Some(OwnLifetime::Browser);
+    }
+    let millis: f64 = serde_json::from_str(value).ok()?;
+    (millis >= 1.0).then(|| {
+        // A float-to-int cast saturates, so the largest numbers become the longest duration.
+        OwnLifetime::Idle(Duration::from_millis(millis as u64))
+    })
 }
 
 fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
@@ -418,8 +449,8 @@ fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
 }
 
 /// Whether express-session can load a cookie with this `maxAge`: its setter throws for what is true and no number.
-fn is_max_age(raw: &Raw) -> bool {
-    match raw.as_str().as_bytes() {
+fn is_max_age(value: &str) -> bool {
+    match value.as_bytes() {
         [b'"', rest @ ..] => rest == b"\"",
         [b't' | b'[' | b'{', ..] => false,
         _ => true,

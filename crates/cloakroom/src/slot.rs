@@ -20,6 +20,8 @@ struct Inner {
     secure: bool,
     /// The cookie can be delivered to the browser.
     deliverable: bool,
+    /// Other session layers stand around this one.
+    nested: bool,
     /// What owned sessions remember of the device.
     client: Client,
     session: OnceCell<Session>,
@@ -35,6 +37,7 @@ impl SessionSlot {
         presented: Presented,
         secure: bool,
         deliverable: bool,
+        nested: bool,
         client: Client,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -42,6 +45,7 @@ impl SessionSlot {
             presented,
             secure,
             deliverable,
+            nested,
             client,
             session: OnceCell::new(),
             failed: OnceLock::new(),
@@ -110,6 +114,11 @@ impl SessionSlot {
     /// Whether the request counts as one over TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.0.secure
+    }
+
+    /// Whether other session layers stand around this one.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.0.nested
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {

@@ -160,9 +160,8 @@ fn finish<B>(
     Closed { cookie, failure }: Closed,
     response: Response<B>,
 ) -> Response<SessionBody<B>> {
-    let config = slot.config();
     let mut response = match failure {
-        Some(failure) if must_fail(&failure, config.outage) => {
+        Some(failure) if must_fail(&failure, slot.config().outage) => {
             tracing::error!(error = %failure.error, "a session could not be saved");
             let (mut parts, _) = response.into_parts();
             refuse(slot, &failure.error, &mut parts.extensions)
@@ -174,7 +173,7 @@ fn finish<B>(
         None => response.map(SessionBody::inner),
     };
     // With a failed commit too: what was committed by hand before has happened, and a new id is known to nobody else.
-    let added = headers::apply(&mut response, &cookie, config, slot.is_secure());
+    let added = headers::apply(&mut response, &cookie, slot);
     if let Err(error) = added {
         tracing::error!(%error, "a session's cookie could not be written");
         return refuse(slot, &error, response.extensions_mut());

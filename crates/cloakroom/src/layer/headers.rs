@@ -6,7 +6,7 @@ use http::{
     header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 
-use crate::config::Config;
+use crate::slot::SessionSlot;
 
 /// The cookies that session layers have put into a response, for a layer outside of them that replaces it.
 #[derive(Clone, Default)]
@@ -26,9 +26,9 @@ pub(super) fn keep_nested<B>(response: &mut Response<B>, replaced: &mut Extensio
 pub(super) fn apply<B>(
     response: &mut Response<B>,
     cookie: &CookieOp,
-    config: &Config,
-    secure: bool,
+    slot: &SessionSlot,
 ) -> Result<(), Error> {
+    let (config, secure) = (slot.config(), slot.is_secure());
     let header = match cookie {
         CookieOp::Keep => return Ok(()),
         CookieOp::Set { id, expires } => {
@@ -44,9 +44,11 @@ pub(super) fn apply<B>(
         )
     })?;
     header.set_sensitive(true);
-    let committed = response.extensions_mut();
-    let Committed(committed) = committed.get_or_insert_default();
-    committed.push(header.clone());
+    if slot.is_nested() {
+        let committed = response.extensions_mut();
+        let Committed(committed) = committed.get_or_insert_default();
+        committed.push(header.clone());
+    }
     let headers = response.headers_mut();
     headers.append(SET_COOKIE, header);
     if !is_no_store(headers) {

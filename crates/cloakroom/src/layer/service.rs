@@ -44,11 +44,11 @@ impl<S> SessionService<S> {
         if !config.cookie.path_matches(original_path(request)) {
             return None;
         }
-        let nested = Sessions::of(request.extensions())
-            .is_some_and(|sessions| sessions.named(&self.cookie_name).is_some());
-        if nested {
+        let outer = Sessions::of(request.extensions());
+        if outer.is_some_and(|outer| outer.named(&self.cookie_name).is_some()) {
             return None;
         }
+        let nested = outer.is_some();
         let cookies = request.headers().get_all(COOKIE).iter();
         let presented = ticket::presented(
             cookies.map(http::HeaderValue::as_bytes),
@@ -77,7 +77,14 @@ impl<S> SessionService<S> {
             Client::new(agent.map(http::HeaderValue::as_bytes), address)
         });
         let client = client.unwrap_or_default();
-        let slot = SessionSlot::new(Arc::clone(config), presented, secure, deliverable, client);
+        let slot = SessionSlot::new(
+            Arc::clone(config),
+            presented,
+            secure,
+            deliverable,
+            nested,
+            client,
+        );
         Sessions::push(
             request.extensions_mut(),
             Arc::clone(&self.cookie_name),
