@@ -13,6 +13,10 @@ use app::{
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+/// The system's allocator costs a server a fifth of what it can do, and that of musl more.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit status where a setting is not allowed, as clap's own.
 const BAD_SETTING: u8 = 2;
 

@@ -10,6 +10,10 @@ use std::{error::Error, process::ExitCode};
 use clap::Parser;
 use cloakroom_bench_common::args::Args;
 
+/// As the login application has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Whatever went wrong, for whoever started it.
 type Failure = Box<dyn Error + Send + Sync>;
 

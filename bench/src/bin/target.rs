@@ -6,6 +6,10 @@ use clap::Parser;
 use cloakroom_bench::target::{Kind, run};
 use cloakroom_bench_common::args::Args;
 
+/// As the login application has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(about = "Serves the article's page with one kind of session, to be measured")]
 struct Cli {

@@ -11,12 +11,16 @@ use std::{
 
 use cloakroom_core::{Error, SessionId};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{config::Config, load::overdue, observe};
 
 /// How many renewals may wait at once; more than that are dropped, and counted.
 const AT_ONCE: usize = 1024;
+
+/// How long renewals gather before they are made. Much shorter than any lifetime, and on a busy server long enough for dozens:
+/// waking a task for each costs more than the renewal.
+const GATHERING: Duration = Duration::from_millis(1);
 
 type Renewal = (SessionId, Duration);
 
@@ -55,8 +59,12 @@ pub(crate) fn renew_beside(config: &Arc<Config>, id: SessionId, ttl: Duration) {
         is_over: false,
     };
     tokio::spawn(async move {
-        while let Some(renewals) = running.next() {
-            renew_all(&running.config, renewals).await;
+        loop {
+            sleep(GATHERING).await;
+            match running.next() {
+                Some(renewals) => renew_all(&running.config, renewals).await,
+                None => break,
+            }
         }
     });
 }
