@@ -161,7 +161,7 @@ impl Cookie {
         value.entries(|name, value| match name {
             "originalMaxAge" => cookie.lifetime = lifetime_of(value),
             "expires" => {
-                cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text))
+                cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text));
             }
             "maxAge" => cookie.is_loadable = is_max_age(value),
             _ => {}

@@ -190,6 +190,7 @@ impl Facts {
             identity = Identity {
                 owner: found,
                 signed_in: record.dated(),
+                authenticated: record.dated(),
             };
         }
         let usage = record.usage();
