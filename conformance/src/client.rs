@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::ask::{Answer, Ask, HEADER, Options};
+use crate::ask::{Answer, Ask, HEADER};
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -42,21 +42,6 @@ impl Call {
             forwarded_proto: None,
             host: "localhost".to_owned(),
             ask,
-        }
-    }
-
-    /// A request outside of every session's path: the server answers it in its turn and does nothing.
-    #[must_use]
-    pub fn elsewhere(options: &Options) -> Self {
-        let nothing = Ask {
-            options: options.clone(),
-            ops: Value::Null,
-            now: None,
-        };
-        Self {
-            path: "*".to_owned(),
-            method: Method::OPTIONS,
-            ..Self::get(nothing)
         }
     }
 

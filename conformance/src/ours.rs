@@ -5,23 +5,20 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 
-use async_trait::async_trait;
 use axum::{
     Router,
     body::Body,
     extract::Extension,
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use cloakroom::{
-    Clock, CookieOptions, EndReason, Error, Lifetime, PeerAddr, Priority, SameSite, Secrets,
-    Secure, Session, SessionId, SessionLayer, Store, SystemClock, Timestamp, Unset,
-    core::{Created, Loaded, Replaced, Retired, policy::BROWSER_SESSION_TTL},
+    Clock, CookieOptions, Error, Lifetime, PeerAddr, Priority, SameSite, Secrets, Secure, Session,
+    SessionLayer, Store, SystemClock, Timestamp, Unset, core::policy::BROWSER_SESSION_TTL,
 };
 use cloakroom_redis::RedisStore;
 use http::{Request, StatusCode, header::CONTENT_TYPE};
@@ -75,10 +72,8 @@ pub struct Ours(Arc<Inner>);
 
 struct Inner {
     open: OpenStore,
-    /// Renewals under way beside responses.
-    renewing: Arc<AtomicUsize>,
     clock: AskedClock,
-    apps: Mutex<HashMap<String, Router>>,
+    apps: Mutex<HashMap<String, (SessionLayer, Router)>>,
 }
 
 impl fmt::Debug for Ours {
@@ -93,7 +88,6 @@ impl Ours {
     pub fn new(open: OpenStore) -> Self {
         Self(Arc::new(Inner {
             open,
-            renewing: Arc::default(),
             clock: AskedClock::default(),
             apps: Mutex::default(),
         }))
@@ -121,25 +115,20 @@ impl Ours {
     fn app(&self, options: &Options) -> Result<Router, Error> {
         let key = serde_json::to_string(options).unwrap_or_default();
         let mut apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(app) = apps.get(&key) {
+        if let Some((_, app)) = apps.get(&key) {
             return Ok(app.clone());
         }
-        let store = Watched {
-            store: (self.0.open)(options.prefix())?,
-            renewing: Arc::clone(&self.0.renewing),
-        };
+        let store = (self.0.open)(options.prefix())?;
         let layer = layer(options, store, self.0.clock.clone())?;
+        let around = layer.clone();
         let app = Router::new()
             .fallback(handle)
-            .layer(tower::layer::layer_fn(move |inner| layer.layer(inner)));
-        apps.insert(key, app.clone());
+            .layer(tower::layer::layer_fn(move |inner| around.layer(inner)));
+        apps.insert(key, (layer, app.clone()));
         Ok(app)
     }
 
     /// Serves from a thread of its own.
-    ///
-    /// On its only thread, tasks begin in the order in which they were spawned: when a further request is answered, a
-    /// renewal that was spawned before has begun, and [`Ours::settled`] sees it.
     ///
     /// # Errors
     ///
@@ -160,10 +149,14 @@ impl Ours {
         port.await.map_err(io::Error::other)?
     }
 
-    /// Waits until no renewal is under way. To be called when a further request has been answered.
+    /// Waits until what was left to be done beside the answers so far is done.
     pub async fn settled(&self) {
-        while self.0.renewing.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(Duration::from_micros(200)).await;
+        let layers: Vec<_> = {
+            let apps = self.0.apps.lock().unwrap_or_else(PoisonError::into_inner);
+            apps.values().map(|(layer, _)| layer.clone()).collect()
+        };
+        for layer in layers {
+            layer.settled().await;
         }
     }
 
@@ -197,49 +190,6 @@ impl Ours {
             }
         });
         Ok(port)
-    }
-}
-
-/// A store whose renewals are counted while they are under way.
-#[derive(Debug)]
-struct Watched {
-    store: Arc<dyn Store>,
-    renewing: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl Store for Watched {
-    async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
-        self.store.load(id).await
-    }
-
-    async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
-        self.store.create(id, value, ttl).await
-    }
-
-    async fn replace(
-        &self,
-        id: &SessionId,
-        base: &Bytes,
-        value: Bytes,
-        ttl: Duration,
-    ) -> Result<Replaced, Error> {
-        self.store.replace(id, base, value, ttl).await
-    }
-
-    async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
-        self.renewing.fetch_add(1, Ordering::SeqCst);
-        let renewed = self.store.renew(id, ttl).await;
-        self.renewing.fetch_sub(1, Ordering::SeqCst);
-        renewed
-    }
-
-    async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
-        self.store.end(id, reason).await
-    }
-
-    async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
-        self.store.retire(id, base).await
     }
 }
 

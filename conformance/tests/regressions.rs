@@ -246,7 +246,6 @@ impl Alone {
 
     async fn pass(&mut self, seconds: u64) {
         // A renewal may be under way beside the last response.
-        let _ = self.ours.send(&Call::elsewhere(&minute())).await;
         self.server.settled().await;
         self.now += i64::try_from(seconds * 1000).unwrap();
         self.redis.pass(Duration::from_secs(seconds)).await;

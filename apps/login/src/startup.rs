@@ -90,6 +90,7 @@ pub enum StartupError {
 pub struct Application {
     listener: TcpListener,
     router: Router,
+    sessions: SessionLayer,
     address: SocketAddr,
     sqlite: Option<SqliteStore>,
     notices: Vec<String>,
@@ -213,7 +214,8 @@ fn assemble(
     };
     Ok(Application {
         listener,
-        router: router(state, sessions),
+        router: router(state, sessions.clone()),
+        sessions,
         address,
         sqlite,
         notices,
@@ -366,6 +368,7 @@ impl Application {
             served = server.into_future() => served.map_err(StartupError::Serve)?,
             () = deadline => tracing::warn!("some requests did not finish in time and are cut off"),
         }
+        self.sessions.settled().await;
         if let Some(sqlite) = self.sqlite {
             sqlite.close().await?;
         }

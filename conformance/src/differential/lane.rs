@@ -260,7 +260,7 @@ impl Lane {
                 worlds.1.index(ours.given.as_ref()),
             ),
         ];
-        self.settle(step, options).await;
+        self.settle(step).await;
         let after = (self.redis.dump("a:").await, self.redis.dump("b:").await);
         // What one server stored some time before the other.
         let slack = slack + i64::try_from(started.elapsed().as_millis()).unwrap_or(0);
@@ -342,9 +342,8 @@ impl Lane {
     }
 
     /// Waits for what our server does beside its responses.
-    async fn settle(&mut self, step: &Step, options: &Options) {
+    async fn settle(&mut self, step: &Step) {
         if !step.by_node {
-            let _ = self.ours.send(&Call::elsewhere(options)).await;
             self.server.settled().await;
         }
     }

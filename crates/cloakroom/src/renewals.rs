@@ -5,13 +5,17 @@
 
 use std::{
     mem,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use cloakroom_core::{Error, SessionId};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout_at},
+};
 
 use crate::{config::Config, load::overdue, observe};
 
@@ -26,7 +30,11 @@ type Renewal = (SessionId, Duration);
 
 /// The renewals that nobody has begun with.
 #[derive(Debug, Default)]
-pub(crate) struct Renewals(Mutex<Queue>);
+pub(crate) struct Renewals {
+    queue: Mutex<Queue>,
+    /// Told whenever the task ends.
+    ended: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -37,7 +45,20 @@ struct Queue {
 
 impl Renewals {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until none waits and none is under way.
+    pub(crate) async fn settled(&self) {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            // From here on an end is not missed.
+            ended.as_mut().enable();
+            if !self.queue().runs {
+                return;
+            }
+            ended.await;
+        }
     }
 }
 
@@ -81,6 +102,7 @@ impl Running {
         if queue.waiting.is_empty() {
             queue.runs = false;
             self.is_over = true;
+            self.config.renewals.ended.notify_waiters();
             return None;
         }
         Some(mem::take(&mut queue.waiting))
@@ -91,6 +113,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_over {
             self.config.renewals.queue().runs = false;
+            self.config.renewals.ended.notify_waiters();
         }
     }
 }

@@ -52,6 +52,13 @@ impl SessionLayer {
         self.config.owned.as_ref().map(|owned| owned.owners.clone())
     }
 
+    /// Waits until the renewals are made that responses so far have left to be made beside them: a millisecond and a call to the
+    /// store, as a rule, and never longer than the deadline and a moment if no request comes in. For the end of a program, after
+    /// its last response, so that no visit counts for nothing.
+    pub async fn settled(&self) {
+        self.config.renewals.settled().await;
+    }
+
     /// The name of this layer's cookie.
     #[must_use]
     pub fn cookie_name(&self) -> &str {
