@@ -158,6 +158,8 @@ impl Stage {
         let view = view(&id, &value, &policy.limits)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
+            // Time passes when nothing else is left to do, and so always at the same place.
+            .start_paused(true)
             .build()
             .map_err(|error| Error::new(ErrorKind::Unavailable, "no runtime").with_source(error))?;
         let store = Arc::new(MemoryStore::new().with_clock(Arc::new(Still)));
@@ -331,8 +333,8 @@ macro_rules! serve {
             let service = $stage.layer.layer(service_fn($handler));
             for _ in 0..$times {
                 let response = service.clone().oneshot($stage.request()?).await?;
-                // What was sent beside the response is done, too.
-                tokio::task::yield_now().await;
+                // What is left to be done beside the response counts, too.
+                $stage.layer.settled().await;
                 black_box(response);
             }
             Ok(())
