@@ -267,6 +267,11 @@ impl Link {
 }
 
 impl Call<'_> {
+    /// The moment at which the call is over.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     pub(crate) async fn live(&self) -> Result<Arc<Live>, Fault> {
         self.link.live(self.deadline).await
     }

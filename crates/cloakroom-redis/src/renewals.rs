@@ -11,11 +11,12 @@ use std::{
 
 use cloakroom_core::SessionId;
 use redis::{Cmd, Pipeline, Value};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout_at};
 
 use crate::{
     answer::number,
     fault::Fault,
+    link::Call,
     store::{Inner, millis, on_key},
 };
 
@@ -75,6 +76,11 @@ impl Renewals {
         Part::Joins(answered)
     }
 
+    /// Whoever leads does not get on: the next renewal leads.
+    fn overtake(&self) {
+        self.waiting().is_led = false;
+    }
+
     /// Those that have joined; the next renewal leads again.
     fn joined(&self) -> Vec<Joined> {
         let mut waiting = self.waiting();
@@ -108,37 +114,48 @@ impl Inner {
             id: id.clone(),
             millis: millis(ttl),
         };
+        let call = self.link.call()?;
         match self.renewals.join(&renewal) {
-            Part::Joins(answered) => match answered.await {
-                Ok(answer) => answer,
+            Part::Joins(answered) => match timeout_at(call.deadline(), answered).await {
+                Ok(Ok(answer)) => answer,
                 // Whoever was to send it was given up.
-                Err(_) => self.renew_alone(renewal).await,
+                Ok(Err(_)) => self.renew_alone(&call, renewal).await,
+                Err(_) => {
+                    self.renewals.overtake();
+                    Err(Fault::Silent)
+                }
             },
             Part::Leads(lead) => {
                 tokio::task::yield_now().await;
                 let others = lead.joined();
                 if others.is_empty() {
-                    return self.renew_alone(renewal).await;
+                    return self.renew_alone(&call, renewal).await;
                 }
-                self.renew_together(renewal, others).await
+                self.renew_together(&call, renewal, others).await
             }
         }
     }
 
-    async fn renew_alone(self: &Arc<Self>, renewal: Renewal) -> Result<bool, Fault> {
-        let answers = self.renew_all(&[renewal]).await?;
+    async fn renew_alone(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        renewal: Renewal,
+    ) -> Result<bool, Fault> {
+        let answers = self.renew_all(call, &[renewal]).await?;
         answers.into_iter().next().unwrap_or(Err(Fault::Protocol))
     }
 
     async fn renew_together(
         self: &Arc<Self>,
+        call: &Call<'_>,
         own: Renewal,
         others: Vec<Joined>,
     ) -> Result<bool, Fault> {
+        // In the order in which they were asked for: of two for one session, the later one counts.
         let mut renewals = Vec::with_capacity(others.len() + 1);
-        renewals.extend(others.iter().map(|joined| joined.renewal.clone()));
         renewals.push(own);
-        let mut answers = match self.renew_all(&renewals).await {
+        renewals.extend(others.iter().map(|joined| joined.renewal.clone()));
+        let mut answers = match self.renew_all(call, &renewals).await {
             Ok(answers) => answers.into_iter(),
             Err(fault) => {
                 for joined in others {
@@ -147,19 +164,20 @@ impl Inner {
                 return Err(fault);
             }
         };
-        for (joined, answer) in others.into_iter().zip(&mut answers) {
+        let own = answers.next().unwrap_or(Err(Fault::Protocol));
+        for (joined, answer) in others.into_iter().zip(answers) {
             let _ = joined.answer.send(answer);
         }
-        answers.next().unwrap_or(Err(Fault::Protocol))
+        own
     }
 
     /// An answer for each. The tombstones are looked at last: a session that ended and was written back by a blind peer
     /// between the two would be taken for live.
     async fn renew_all(
         self: &Arc<Self>,
+        call: &Call<'_>,
         renewals: &[Renewal],
     ) -> Result<Vec<Result<bool, Fault>>, Fault> {
-        let call = self.link.call()?;
         let mut renew = Pipeline::with_capacity(renewals.len() + 1);
         for renewal in renewals {
             let mut command = on_key("PEXPIRE", &self.keys.session(&renewal.id));
@@ -167,7 +185,7 @@ impl Inner {
             renew.add_command(command);
         }
         renew.add_command(self.tombstones(renewals));
-        let mut answers = self.twice(&call, &renew).await?;
+        let mut answers = self.twice(call, &renew).await?;
         let ended = number(answers.pop().ok_or(Fault::Protocol)?)?;
         let mut renewed: Vec<_> = answers
             .into_iter()
@@ -180,7 +198,7 @@ impl Inner {
         for renewal in renewals {
             look.add_command(self.tombstones(std::slice::from_ref(renewal)));
         }
-        let stones: Vec<Value> = self.twice(&call, &look).await?;
+        let stones: Vec<Value> = self.twice(call, &look).await?;
         for ((renewal, renewed), stone) in renewals.iter().zip(&mut renewed).zip(stones) {
             if number(stone)? != 0 && matches!(renewed, Ok(true)) {
                 self.delete_again(self.keys.session(&renewal.id));

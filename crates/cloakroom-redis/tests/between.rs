@@ -234,3 +234,55 @@ async fn a_claim_and_a_revocation_whose_answers_were_lost_are_made_again() {
         assert_eq!(revision.0, revoked.as_millis().unsigned_abs());
     }
 }
+
+/// Several renewals at once go to the server together, and each gets its own answer.
+async fn renewals_that_go_together_have_answers_of_their_own(program: Program) {
+    let server = Server::start(program, &[]);
+    let store = connect(&server.url()).await;
+    let [live, back, never, other] = [1, 2, 3, 4].map(|n| SessionId::from_random([n; 24]));
+    for id in [&live, &back, &other] {
+        let created = store.create(id, bytes("{}"), HOUR).await.unwrap();
+        assert_eq!(created, Created::Created);
+    }
+    store.end(&back, EndReason::Destroyed).await.unwrap();
+    let returned = format!("sess:{}", back.as_str());
+    server.call(&["SET", &returned, "{}", "EX", "100"]);
+    let commands = || -> u64 { server.stat("total_commands_processed").parse().unwrap() };
+    let before = commands();
+    let long = HOUR * 2;
+    let answers = tokio::join!(
+        store.renew(&live, long),
+        store.renew(&never, long),
+        store.renew(&back, long),
+        store.renew(&other, HOUR * 3),
+        store.renew(&live, HOUR * 4),
+    );
+    let (live_first, never_lived, came_back, other_one, live_last) = answers;
+    assert!(live_first.unwrap() && other_one.unwrap() && live_last.unwrap());
+    assert!(!never_lived.unwrap() && !came_back.unwrap());
+    // One EXISTS for all, then one for each, since a tombstone is there; the key that came back is deleted again.
+    let most = 5 + 1 + 5 + 1 + 2;
+    assert!(commands() - before <= most, "{}", commands() - before);
+    let left = |id: &SessionId| -> u64 {
+        let left = server.call(&["PTTL", &format!("sess:{}", id.as_str())]);
+        left.trim().parse().unwrap()
+    };
+    assert!(left(&live) > 3 * 3_600_000, "the later one counts");
+    assert!((2 * 3_600_000..=3 * 3_600_000).contains(&left(&other)));
+    let gone = tokio::time::timeout(PATIENCE, async {
+        while server.call(&["EXISTS", &returned]).trim() != "0" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    gone.await.expect("what came back is still there");
+}
+
+#[tokio::test]
+async fn renewals_that_go_together_have_answers_of_their_own_on_redis() {
+    renewals_that_go_together_have_answers_of_their_own(Program::Redis).await;
+}
+
+#[tokio::test]
+async fn renewals_that_go_together_have_answers_of_their_own_on_valkey() {
+    renewals_that_go_together_have_answers_of_their_own(Program::Valkey).await;
+}

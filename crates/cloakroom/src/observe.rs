@@ -1,5 +1,5 @@
 //! Metrics through the [`metrics`] facade and spans through [`tracing`]. Neither ever holds an id, a ticket, a secret or a
-//! value. The spans `session_load` and `session_commit` (level debug) show the id's
+//! value. The spans `session_load` and `session_commit` (level debug; the latter where something is written or waited for) show the id's
 //! [fingerprint](cloakroom_core::SessionId::fingerprint).
 //!
 //! | metric | kind | labels | counts |

@@ -1,7 +1,8 @@
 //! Renewals beside the response: nobody waits for them.
 //!
 //! One task makes them, all that have come up since it last looked at once: a task for each would be dearer than the
-//! renewal, and a store that can send several together gets them together.
+//! renewal, and a store that can send several together gets them together. Each has a deadline of its own, and one that is
+//! slow holds up no other.
 
 use std::{
     mem,
@@ -14,12 +15,12 @@ use cloakroom_core::{Error, SessionId};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::{config::Config, load::overdue, observe};
 
-/// How many renewals may wait at once; more than that are dropped, and counted.
+/// How many renewals may wait at once, and how many may be under way; more than that are dropped, and counted.
 const AT_ONCE: usize = 1024;
 
 /// How long renewals gather before they are made. Much shorter than any lifetime, and on a busy server long enough for dozens:
@@ -48,6 +49,11 @@ impl Renewals {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets a session's waiting renewals: what is done to it now counts, and not what was asked for before.
+    pub(crate) fn forget(&self, id: &SessionId) {
+        self.queue().waiting.retain(|(waiting, _)| waiting != id);
+    }
+
     /// Waits until none waits and none is under way.
     pub(crate) async fn settled(&self) {
         loop {
@@ -60,6 +66,11 @@ impl Renewals {
             ended.await;
         }
     }
+}
+
+/// The longest that renewals which have been asked for take, if no further ones are.
+pub(crate) fn longest(deadline: Duration) -> Duration {
+    deadline.saturating_add(GATHERING).saturating_mul(2)
 }
 
 /// Renews beside the response.
@@ -75,61 +86,75 @@ pub(crate) fn renew_beside(config: &Arc<Config>, id: SessionId, ttl: Duration) {
             return;
         }
     }
-    let mut running = Running {
+    let running = Running {
         config: Arc::clone(config),
+        under_way: 0,
         is_over: false,
     };
-    tokio::spawn(async move {
-        loop {
-            sleep(GATHERING).await;
-            match running.next() {
-                Some(renewals) => renew_all(&running.config, renewals).await,
-                None => break,
-            }
-        }
-    });
+    tokio::spawn(make(running));
 }
 
-/// Held by the task. When it goes before its end, with its runtime, the next renewal starts another.
+async fn make(mut running: Running) {
+    let mut under_way = FuturesUnordered::new();
+    loop {
+        let mut gathered = pin!(sleep(GATHERING));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut gathered => break,
+                Some(_) = under_way.next() => running.under_way = under_way.len(),
+            }
+        }
+        let Some(renewals) = running.next() else {
+            return;
+        };
+        for (id, ttl) in renewals {
+            let config = Arc::clone(&running.config);
+            under_way.push(async move { renew(&config, &id, ttl).await });
+        }
+        running.under_way = under_way.len();
+    }
+}
+
+/// Held by the task. When it goes before its end, with its runtime, what it leaves is counted, and the next renewal starts
+/// another.
 struct Running {
     config: Arc<Config>,
+    under_way: usize,
     is_over: bool,
 }
 
 impl Running {
+    /// What is to be begun now. `None` where nothing waits and nothing is under way: that is the end.
     fn next(&mut self) -> Option<Vec<Renewal>> {
         let mut queue = self.config.renewals.queue();
-        if queue.waiting.is_empty() {
-            queue.runs = false;
+        if queue.waiting.is_empty() && self.under_way == 0 {
             self.is_over = true;
+            queue.runs = false;
             self.config.renewals.ended.notify_waiters();
             return None;
         }
-        Some(mem::take(&mut queue.waiting))
+        let room = AT_ONCE.saturating_sub(self.under_way);
+        let some = room.min(queue.waiting.len());
+        Some(queue.waiting.drain(..some).collect())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.config.renewals.queue().runs = false;
-            self.config.renewals.ended.notify_waiters();
+        if self.is_over {
+            return;
         }
-    }
-}
-
-async fn renew_all(config: &Config, renewals: Vec<Renewal>) {
-    let start = Instant::now();
-    let end = start + config.deadline;
-    let mut under_way: FuturesUnordered<_> = renewals
-        .iter()
-        .map(|(id, ttl)| config.store.renew(id, *ttl))
-        .collect();
-    while let Ok(Some(renewed)) = timeout_at(end, under_way.next()).await {
-        note(start, &renewed);
-    }
-    for _ in 0..under_way.len() {
-        note(start, &Err(overdue(config.deadline)));
+        let renewals = &self.config.renewals;
+        let left = {
+            let mut queue = renewals.queue();
+            queue.runs = false;
+            mem::take(&mut queue.waiting).len() + self.under_way
+        };
+        for _ in 0..left {
+            observe::renewal("dropped");
+        }
+        renewals.ended.notify_waiters();
     }
 }
 
@@ -137,7 +162,7 @@ async fn renew_all(config: &Config, renewals: Vec<Renewal>) {
 /// store can be read and not written, reading works.
 pub(crate) async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
     let start = Instant::now();
-    let renewed = match timeout_at(start + config.deadline, config.store.renew(id, ttl)).await {
+    let renewed = match timeout(config.deadline, config.store.renew(id, ttl)).await {
         Ok(renewed) => renewed,
         Err(_) => Err(overdue(config.deadline)),
     };

@@ -35,6 +35,11 @@ pub(super) async fn step(
     age: Duration,
 ) -> Result<Step, Error> {
     let recheck = needs_recheck(&planned, age);
+    if let (false, Origin::Existing(existing)) =
+        (matches!(planned.store, StoreOp::None), view.origin())
+    {
+        config.renewals.forget(&existing.id);
+    }
     let cookie = planned.cookie;
     match planned.store {
         StoreOp::None if recheck && !view.is_new() => {

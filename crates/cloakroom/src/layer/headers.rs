@@ -44,6 +44,7 @@ pub(super) fn apply<B>(
         )
     })?;
     header.set_sensitive(true);
+    // Unless something between the layers has replaced the request's extensions, and with them what tells of the outer one.
     if slot.is_nested() {
         let committed = response.extensions_mut();
         let Committed(committed) = committed.get_or_insert_default();

@@ -16,7 +16,7 @@ pub use builder::SessionLayerBuilder;
 pub use future::ResponseFuture;
 pub use service::SessionService;
 
-use crate::{config::Config, owners::Owners};
+use crate::{config::Config, owners::Owners, renewals};
 
 /// Gives every request below it a session. Works for any tower HTTP service; see the [crate's documentation](crate) for
 /// what it does with a request.
@@ -53,10 +53,11 @@ impl SessionLayer {
     }
 
     /// Waits until the renewals are made that responses so far have left to be made beside them: a millisecond and a call to the
-    /// store, as a rule, and never longer than the deadline and a moment if no request comes in. For the end of a program, after
-    /// its last response, so that no visit counts for nothing.
+    /// store, as a rule, and never longer than twice the [deadline](SessionLayerBuilder::deadline). For the end of a program,
+    /// after its last response, so that no visit counts for nothing.
     pub async fn settled(&self) {
-        self.config.renewals.settled().await;
+        let settled = self.config.renewals.settled();
+        let _ = tokio::time::timeout(renewals::longest(self.config.deadline), settled).await;
     }
 
     /// The name of this layer's cookie.

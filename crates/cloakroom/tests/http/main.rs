@@ -11,6 +11,7 @@ mod lifetimes;
 mod outage;
 mod owners;
 mod races;
+mod renewals;
 mod responses;
 #[path = "../../../cloakroom-redis/tests/support/mod.rs"]
 mod servers;
