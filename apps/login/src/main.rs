@@ -77,29 +77,41 @@ async fn run(config: Config) -> Result<(), StartupError> {
     application.run_until_stopped(stop.first_then_exit()).await
 }
 
-/// Ctrl-C and SIGTERM.
+/// What ends the application: Ctrl-C, and SIGTERM where there is one.
 struct Stop {
     #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
 }
 
 impl Stop {
-    /// From here on the signals are ours: one that comes while the application starts is not lost.
+    /// From here on the signals are ours: none that comes while the application starts is lost, or kills it.
     fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        }
+        #[cfg(windows)]
         Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?,
+            interrupt: tokio::signal::windows::ctrl_c()?,
         })
     }
 
     async fn signal(&mut self) {
         #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+        #[cfg(windows)]
+        let _ = self.interrupt.recv().await;
     }
 
     /// Ready at the first signal; a second one ends the process at once.

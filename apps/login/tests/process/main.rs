@@ -93,16 +93,34 @@ async fn a_request_in_flight_is_finished_and_committed_before_the_end() {
         stream.write_all(b"=a").await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 302"), "{answer}");
         let (status, log) = running.wait();
-        assert!(status.success(), "{signal}: {log}");
-        assert!(log.contains("stopped"), "{log}");
+        assert!(
+            status.success() && log.contains("stopped"),
+            "{signal}, {status}: {log}"
+        );
+        assert!(answer.starts_with("HTTP/1.1 302"), "{signal}: {answer}");
 
         let running = Running::start(folder.path(), &[]);
         let mut visitor = Visitor::new(running.address);
         let cookie = between(&answer, "set-cookie: ", ";");
         visitor.cookie = Some(cookie.to_owned());
         assert_eq!(visitor.get("/").await.heading(), "Hello, a!");
+    }
+}
+
+#[test]
+fn a_signal_that_comes_at_once_stops_it_in_order() {
+    for signal in ["TERM", "INT"] {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let running = Running::start(folder.path(), &[("SESSION_STORE", "memory")]);
+            running.signal(signal);
+            let (status, log) = running.wait();
+            assert!(
+                status.success() && log.contains("stopped"),
+                "{signal}, {status}: {log}"
+            );
+        }
     }
 }
 
