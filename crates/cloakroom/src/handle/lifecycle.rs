@@ -145,6 +145,9 @@ impl Session {
                 state
                     .view
                     .committed(snapshot, existing, record, fresh_id, policy);
+                // Another request may have changed whose the session is by its data, and where the index failed the
+                // commit has left it to a later one to write that down.
+                load::adopt(config, &mut state.view);
                 state.loaded = started;
             }
             Fate::Ended => {

@@ -2,6 +2,7 @@
 //! into the store.
 
 mod beside;
+mod held;
 mod limited;
 mod trouble;
 
@@ -14,6 +15,7 @@ struct House {
     clock: Arc<ManualClock>,
     owners: Owners,
     client: Client,
+    gate: Arc<held::Gate>,
 }
 
 fn house() -> House {
@@ -39,13 +41,15 @@ fn house_with(configured: impl Fn(SessionLayerBuilder) -> SessionLayerBuilder) -
             owner
         }),
     );
-    let app = app.merge(limited::routes());
+    let gate = held::Gate::new();
+    let app = app.merge(limited::routes()).merge(held::routes(&gate));
     House {
         store,
         troubled,
         clock,
         owners,
         client: Client::new(app.layer(layer)),
+        gate,
     }
 }
 
