@@ -137,7 +137,8 @@ pub(crate) async fn commit(
         let planned = match claims.before(config, view, planned).await {
             Ok(Before::Go(planned)) => planned,
             Ok(Before::Gone) => {
-                claims.ended(config, view);
+                // The session's own claim goes with the session, if that is still the one that was revoked.
+                claims.failed(config);
                 end_revoked(config, view);
                 return Ok(Outcome::gone());
             }

@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Owned},
     observe,
     owners::{
-        end::end_if,
+        end::{Ended, end_if},
         source::{Belonging, put_back_owner},
     },
 };
@@ -148,8 +148,11 @@ pub(crate) fn end_beside(config: &Config, owned: &Arc<Owned>, id: &SessionId, va
             *stored == value
         })
         .await;
-        let record = owners.read(&value);
-        if let (Ok(_), Some((record, belonging))) = (ended, record) {
+        // One that was spared is another by now, and listed by the same claim.
+        let Ok(Ended::ForGood(_) | Ended::Rotated) = ended else {
+            return;
+        };
+        if let Some((record, belonging)) = owners.read(&value) {
             let mut under: Vec<String> = record.identity().owner.into_iter().collect();
             under.extend(belonging.identity.owner);
             under.dedup();

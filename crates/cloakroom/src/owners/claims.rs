@@ -207,8 +207,8 @@ impl Claims {
         release_beside(config, over.collect());
     }
 
-    /// After a commit that failed: what may have been written under ids that nobody knows is ended, then released. The
-    /// session itself, with its claim, is none of it.
+    /// After a commit that failed or found its session revoked: what may have been written under ids that nobody knows is
+    /// ended, then released. The session itself, with its claim, is none of it.
     pub(crate) fn failed(self, config: &Config) {
         let Self { standing, made } = self;
         let unknown = made.into_iter();

@@ -1,5 +1,6 @@
 //! A request that is held in its handler while others come to the session, on Node or here.
 
+use cloakroom::core::owner_index::Whose;
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -36,7 +37,7 @@ impl Gate {
 }
 
 pub(super) fn routes(gate: &Arc<Gate>) -> Router {
-    let (reads, commits) = (Arc::clone(gate), Arc::clone(gate));
+    let (reads, commits, rotates) = (Arc::clone(gate), Arc::clone(gate), Arc::clone(gate));
     Router::new()
         .route(
             "/held",
@@ -44,6 +45,13 @@ pub(super) fn routes(gate: &Arc<Gate>) -> Router {
                 let owner = session.owner().unwrap_or_default();
                 reads.pass().await;
                 owner
+            }),
+        )
+        .route(
+            "/held-rotates",
+            get(async move |session: Session| {
+                rotates.pass().await;
+                session.rotate().map_err(SessionError)
             }),
         )
         .route(
@@ -117,4 +125,65 @@ async fn a_handler_that_has_committed_takes_nobodys_adoption_for_a_sign_in() {
     assert_eq!(stored.identity().owner.as_deref(), Some("anna"));
     assert!(stored.get("first").is_some() && stored.get("second").is_some());
     assert_eq!(house.owners.list("anna").await.unwrap().len(), 1);
+}
+
+/// The session was revoked before the commit; by then it is another, which Node has let in since and which was adopted.
+/// What it lives by in the index stays.
+#[tokio::test]
+async fn a_session_that_was_found_revoked_keeps_its_claim_where_it_is_another_by_now() {
+    let house = house();
+    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
+    let request = held(&house, &browser, "/held").await;
+    house.clock.advance(Duration::from_secs(1));
+    house.store.revoke(Whose::Owner("anna")).await.unwrap();
+    house.clock.advance(Duration::from_secs(1));
+    let later = START.saturating_add(Duration::from_secs(2));
+    node_writes(&house, "node-1", later, r#","userName":"anna","again":1"#).await;
+    let other = browser.copy();
+    assert_eq!(other.get("/owner").await.body, "anna");
+    house.gate.open();
+    assert_eq!(request.await, "anna");
+    crate::settle().await;
+    assert_eq!(other.get("/owner").await.body, "anna");
+    assert_eq!(house.store.claims(), 1);
+    assert_eq!(house.owners.list("anna").await.unwrap().len(), 1);
+}
+
+/// The same where the load finds it revoked: ending it comes later than Node's writing.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_was_loaded_as_revoked_keeps_its_claim_where_it_is_another_by_now() {
+    let house = house();
+    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
+    house.clock.advance(Duration::from_secs(1));
+    house.store.revoke(Whose::Owner("anna")).await.unwrap();
+    let delay = Duration::from_millis(50);
+    house.troubled.slow(&["load"], delay);
+    assert_eq!(browser.get("/owner").await.body, "");
+    house.clock.advance(Duration::from_secs(1));
+    let later = START.saturating_add(Duration::from_secs(2));
+    node_writes(&house, "node-1", later, r#","userName":"anna","again":1"#).await;
+    assert_eq!(browser.get("/owner").await.body, "anna");
+    tokio::time::sleep(delay * 2).await;
+    house.troubled.heal();
+    assert_eq!(browser.get("/owner").await.body, "anna");
+    assert_eq!(house.store.claims(), 1);
+    assert_eq!(house.owners.list("anna").await.unwrap().len(), 1);
+}
+
+/// What the commit claimed for the new id, which nobody knows, is taken away; the session itself ends.
+#[tokio::test]
+async fn a_session_that_was_found_revoked_leaves_no_claim_of_its_new_id() {
+    let house = house();
+    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
+    let request = held(&house, &browser, "/held-rotates").await;
+    house.clock.advance(Duration::from_secs(1));
+    house.store.revoke(Whose::Owner("anna")).await.unwrap();
+    house.troubled.take_calls();
+    house.gate.open();
+    request.await;
+    crate::settle().await;
+    assert!(house.troubled.take_calls().contains(&"claim"));
+    assert_eq!(house.store.claims(), 0);
+    assert_eq!(browser.get("/owner").await.body, "");
+    assert_eq!(house.store.scan(None, 10).await.unwrap().sessions, vec![]);
 }
