@@ -13,6 +13,10 @@
 //! way, and against sessions that the index does not know. It is as lasting as the store: it holds against a session that is
 //! put back beside it, and a store that is restored as a whole has forgotten the revocations since the backup. Call
 //! [`Owners::revoke_everybody`] after that.
+//!
+//! One session goes on past a revocation: that of the visitor who ends the others. It is looked up just before, so it does not
+//! go on if it was revoked until then. What somebody else revokes after that and before the session is signed in anew, the
+//! time of a few calls to the store, ends the others and not this one. It stands in the list for whoever looks again.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -140,6 +140,11 @@ impl Session {
     /// does not reach the browser, or the commit fails, this session has ended like the others, and the visitor signs in
     /// again.
     ///
+    /// Whether this session still lives is looked up first; then the revocation is raised, and the session signed in anew.
+    /// What somebody else revokes in between, this session or all of the owner's, is overtaken: this session goes on. Those
+    /// are few calls to the store, one after the other. All others end in any case. Whoever must be sure lists the sessions
+    /// afterwards, where this one stands, and revokes again.
+    ///
     /// # Errors
     ///
     /// As [`Session::sessions`], and as [`Session::commit`]; [`ErrorKind::Gone`] where this session has ended since it was
