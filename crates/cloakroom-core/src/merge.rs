@@ -69,8 +69,8 @@ impl fmt::Debug for Resolver {
 /// # Errors
 ///
 /// [`ErrorKind::Conflict`] if somebody else is signed in there now. [`ErrorKind::Corrupt`] and
-/// [`ErrorKind::TooLarge`] if theirs is no readable session, [`ErrorKind::Type`] and [`ErrorKind::TooLarge`] if an
-/// `update` does not fit theirs. The view is unchanged then.
+/// [`ErrorKind::TooLarge`] if theirs is no readable session, [`ErrorKind::Type`] if an `update` does not fit theirs, and
+/// [`ErrorKind::TooLarge`] if what this request asked for makes theirs too large. The view is unchanged then.
 pub fn rebase(
     view: &mut View,
     theirs: Stored,
@@ -129,11 +129,15 @@ fn merge(
     if view.ends_change.is_some() {
         merged.set_ends(view.ends_change);
     }
+    if view.lifetime_change.is_some() || view.ends_change.is_some() {
+        check_size(&merged, "the lifetime", &policy.limits)?;
+    }
     if let Some(sign_in) = view.own_sign_in() {
-        merged.set_identity(&sign_in.identity);
+        merged.hand_over(&sign_in.identity);
         if sign_in.is_grant {
             merged.set_ends(view.record.ends());
         }
+        check_size(&merged, "the owner", &policy.limits)?;
     }
     // The later date; the plan writes a fresh one whenever the session is renewed with this commit.
     let later = view.record.expires().max(their_expires);

@@ -295,12 +295,18 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     }
 }
 
-/// Gives a record without an absolute end the one that the policy asks for.
+/// Gives a record without an absolute end the one that the policy asks for, unless a peer has left no room for it: a value
+/// beyond the limits could not be read again.
 fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
     match policy.absolute_end(now) {
         Some(ends) if record.ends().is_none() => {
-            record.set_ends(Some(ends));
-            true
+            let mut stamped = record.clone();
+            stamped.set_ends(Some(ends));
+            let fits = stamped.fits(&policy.limits);
+            if fits {
+                *record = stamped;
+            }
+            fits
         }
         _ => false,
     }
@@ -328,16 +334,23 @@ fn write(
     kind: Kind,
     request: &Request<'_>,
 ) -> Write {
+    let (policy, now) = (request.policy, request.now);
     record.set_expires(times.expires);
     let claim = claim(&record, times, kind, request);
-    if is_owned(&record, request.policy) {
-        let (policy, now) = (request.policy, request.now);
+    if is_owned(&record, policy) {
         let kept = claim.as_ref().map(|claim| now.saturating_add(claim.keep));
         usage::note(&mut record, request.view.client(), kept, policy, now);
     }
+    let mut value = record.to_bytes();
+    if value.len() > policy.limits.bytes {
+        // A peer has left no room for the date.
+        record = request.view.record.clone();
+        stamp(&mut record, policy, now);
+        value = record.to_bytes();
+    }
     Write {
         id: id.clone(),
-        value: record.to_bytes(),
+        value,
         record,
         ttl: times.ttl,
         claim,

@@ -546,6 +546,13 @@ fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
+impl Record {
+    /// Whether it can be read again when it was written.
+    pub(crate) fn fits(&self, limits: &Limits) -> bool {
+        self.0.top.len() <= limits.names && self.0.top.byte_len() <= limits.bytes
+    }
+}
+
 /// More than `cookie`, a date in it and the end of the absolute lifetime can add to a value.
 const DATED_MORE: usize = 256;
 

@@ -11,7 +11,7 @@ use crate::{
     Timestamp,
     json::RawObject,
     policy::{Policy, Times},
-    record::{OwnLifetime, Record, raw},
+    record::{Identity, OwnLifetime, Record, raw},
 };
 
 /// The longest user agent that is remembered, in bytes.
@@ -142,6 +142,14 @@ impl Record {
                 }
             }
         });
+    }
+
+    /// Writes down whose the record is from now on. What it remembers of its use goes with a former owner.
+    pub(crate) fn hand_over(&mut self, identity: &Identity) {
+        if self.identity().owner != identity.owner {
+            self.set_usage(&Usage::default());
+        }
+        self.set_identity(identity);
     }
 
     /// When express last wrote the session, by its own metadata: `cookie.expires` less `cookie.originalMaxAge`.

@@ -169,19 +169,31 @@ pub(crate) fn adopt(config: &Config, view: &mut View) {
         return;
     };
     let Belonging { identity, differs } = Belonging::of(view.base(), owned.owners.from.as_ref());
-    if !differs || !view.adopt(&identity) {
+    if !differs {
         return;
     }
-    observe::adoption(match (view.base().identity().owner, identity.owner) {
-        (None, _) => "adopted",
-        (Some(_), Some(_)) => "moved",
-        (Some(_), None) => "released",
-    });
+    if let Err(error) = view.adopt(&identity, &config.policy) {
+        tracing::warn!(
+            session = %view.id().fingerprint(),
+            %error,
+            "a session is not put under the owner that its data tell of; raise `limits` or let its writers put less into it"
+        );
+    }
+    if !view.is_adopted() {
+        return;
+    }
+    observe::adoption(
+        match (view.base().identity().owner, view.identity().owner) {
+            (None, _) => "adopted",
+            (Some(_), Some(_)) => "moved",
+            (Some(_), None) => "released",
+        },
+    );
 }
 
 /// Takes a sign-in back that the owner's limit has refused, and with it what would tell of the owner at the next request.
 pub(crate) fn withdraw_sign_in(config: &Config, view: &mut View) {
-    view.withdraw_sign_in();
+    view.withdraw_sign_in(&config.policy);
     if let Some(from) = config
         .owned
         .as_ref()

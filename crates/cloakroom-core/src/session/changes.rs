@@ -136,8 +136,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// As [`View::set_lifetime`], and [`ErrorKind::Invalid`] for an idle lifetime that the policy's absolute one would
-    /// cut.
+    /// As [`View::set_lifetime`], [`ErrorKind::Invalid`] for an idle lifetime that the policy's absolute one would cut, and
+    /// [`ErrorKind::TooLarge`] beyond the limits.
     pub fn remember(
         &mut self,
         lifetime: Lifetime,
@@ -156,12 +156,15 @@ impl View {
                 ),
             ));
         }
-        self.set_lifetime(own)?;
+        let mut remembered = self.clone();
+        remembered.set_lifetime(own)?;
         if let Some(absolute) = absolute {
             let ends = now.saturating_add(absolute);
-            self.record.set_ends(Some(ends));
-            self.ends_change = Some(ends);
+            remembered.record.set_ends(Some(ends));
+            remembered.ends_change = Some(ends);
         }
+        check_size(&remembered.record, "the lifetime", &policy.limits)?;
+        *self = remembered;
         Ok(())
     }
 

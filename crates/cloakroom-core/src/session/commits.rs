@@ -62,7 +62,7 @@ impl View {
         }
         self.rotated &= restarted || !snapshot.rotated;
         if let Some(sign_in) = &self.sign_in {
-            self.record.set_identity(&sign_in.identity);
+            self.record.hand_over(&sign_in.identity);
             if sign_in.is_grant {
                 self.record.set_ends(ends);
             }

@@ -27,10 +27,7 @@ impl View {
         let identity = Identity::new(owner, Some(now));
         check_owner(identity.owner.as_deref().unwrap_or_default())?;
         let mut record = self.record.clone();
-        if record.identity().owner != identity.owner {
-            record.set_usage(&Usage::default());
-        }
-        record.set_identity(&identity);
+        record.hand_over(&identity);
         // What this request gave the session itself is meant for the one that begins here.
         if self.ends_change.is_none() {
             record.set_ends(policy.absolute_end(now));
@@ -91,7 +88,7 @@ impl View {
     }
 
     /// Takes the sign-in of this request back: it was refused. What else the request changed or asked for stays.
-    pub fn withdraw_sign_in(&mut self) {
+    pub fn withdraw_sign_in(&mut self, policy: &Policy) {
         let Some(sign_in) = self.sign_in.take() else {
             return;
         };
@@ -102,7 +99,8 @@ impl View {
             self.record.set_ends(ends);
         }
         if let Some(found) = self.found.clone() {
-            self.adopt(&found);
+            // Where it does not fit it was not taken before either, and that was told.
+            let _ = self.adopt(&found, policy);
         }
     }
 
@@ -125,16 +123,36 @@ impl View {
 
     /// Takes note of whose the session is by its data, which differs from what is written down: `None` for nobody's. It
     /// is written down with the commit, unless this request says itself whose the session is to be. Answers whether it is.
-    pub fn adopt(&mut self, identity: &Identity) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] where a peer has left no room in the session for it. Nothing is written down then, but that
+    /// the session is nobody's where it was somebody else's: they are not to be taken for the one who has it now.
+    pub fn adopt(&mut self, identity: &Identity, policy: &Policy) -> Result<bool, Error> {
         self.found = Some(identity.clone());
         self.adopted = self.sign_in.is_none() && !self.blank;
-        if self.adopted {
-            if self.record.identity().owner != identity.owner {
-                self.record.set_usage(&Usage::default());
-            }
-            self.record.set_identity(identity);
+        if !self.adopted {
+            return Ok(false);
         }
-        self.adopted
+        let fits = self.check_room_for(identity, policy);
+        if fits.is_ok() {
+            self.record.hand_over(identity);
+        } else {
+            self.adopted = self.record.identity().owner.is_some();
+            self.record.hand_over(&Identity::default());
+        }
+        fits.map(|()| true)
+    }
+
+    /// Whether the owner fits into the session, and the time that a claim gives them where none was found.
+    fn check_room_for(&self, identity: &Identity, policy: &Policy) -> Result<(), Error> {
+        let Some(owner) = &identity.owner else {
+            return Ok(());
+        };
+        let latest = Some(Timestamp::from_millis(i64::MAX));
+        let mut record = self.record.clone();
+        record.hand_over(&Identity::new(owner, identity.signed_in.or(latest)));
+        check_size(&record, "the owner", &policy.limits)
     }
 
     /// Gives the adoption the time from which on it counts.

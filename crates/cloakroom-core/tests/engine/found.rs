@@ -85,7 +85,7 @@ fn of_two_that_find_whose_it_is_the_second_goes_on() {
         for (how, change) in changes {
             let policy = policy();
             let mut view = view_of(&stored(Some(60), EARLIER, &base), secs(60));
-            assert!(view.adopt(&found));
+            assert!(view.adopt(&found, &policy).unwrap());
             change(&mut view, &policy);
             let rebased = rebased(&mut view, &stored(Some(60), EARLIER, &current));
             let expected = if conflict {
@@ -104,7 +104,10 @@ fn an_adoption_that_is_left_to_a_later_request_leaves_what_is_written_down() {
     let base = annas();
     let mut view = view_of(&base, secs(60));
     view.insert("n", &1, &policy).unwrap();
-    assert!(view.adopt(&Identity::new("berta", Some(NOW))));
+    assert!(
+        view.adopt(&Identity::new("berta", Some(NOW)), &policy)
+            .unwrap()
+    );
     view.forgo_adoption();
     assert!(!view.is_adopted());
     let plan = planned(&view, &policy);
@@ -113,7 +116,10 @@ fn an_adoption_that_is_left_to_a_later_request_leaves_what_is_written_down() {
     assert_eq!(kept.usage().created, Some(EARLIER));
     // One that nobody changed is renewed, and no more than that.
     let mut view = view_of(&stored(Some(60), NOW, ""), secs(40));
-    assert!(view.adopt(&Identity::new("berta", Some(NOW))));
+    assert!(
+        view.adopt(&Identity::new("berta", Some(NOW)), &policy)
+            .unwrap()
+    );
     view.stamp_adoption(EARLIER);
     assert_eq!(view.identity(), Identity::new("berta", Some(EARLIER)));
     view.forgo_adoption();

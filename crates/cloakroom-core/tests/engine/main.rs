@@ -5,6 +5,7 @@ mod debug;
 mod decision_table;
 mod ended;
 mod found;
+mod full;
 mod json_carried;
 mod lifetimes;
 mod limits;

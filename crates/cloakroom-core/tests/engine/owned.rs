@@ -248,7 +248,7 @@ fn an_adoption_is_written_as_housekeeping_and_keeps_the_id() {
     let record = Record::new(policy.lifetime.own(), &StoredAttributes::default());
     let identity = Identity::new("anna", Some(NOW));
     let mut view = existing(&record, MINUTE);
-    view.adopt(&identity);
+    view.adopt(&identity, &policy).unwrap();
     assert_eq!(view.identity(), identity);
     let planned = plan(&view, &policy, after(1));
     assert!(!planned.essential);
@@ -257,7 +257,7 @@ fn an_adoption_is_written_as_housekeeping_and_keeps_the_id() {
     assert!(write.claim.as_ref().is_some_and(|claim| claim.first));
     // A peer's sign-out takes everything away that was remembered.
     let mut view = existing(&write.record, MINUTE);
-    view.adopt(&Identity::default());
+    view.adopt(&Identity::default(), &policy).unwrap();
     let planned = plan(&view, &policy, after(2));
     assert_eq!(written(&planned).claim, None);
     assert!(written(&planned).record.get("__ck").is_none());

@@ -6,7 +6,7 @@ use cloakroom_core::{
     merge::{Resolver, rebase},
     plan::StoreOp,
     record::Identity,
-    session::View,
+    session::{Existing, View},
     store::Stored,
     usage::Usage,
 };
@@ -64,7 +64,7 @@ fn a_sign_in_that_is_taken_back_leaves_what_was_there() {
         if again {
             view.sign_in("carla", &policy, NOW).unwrap();
         }
-        view.withdraw_sign_in();
+        view.withdraw_sign_in(&policy);
         assert!(!view.signs_in() && !view.is_rotated() && view.is_modified());
         assert_eq!(*view.id(), old_id());
         let plan = planned(&view, &policy);
@@ -76,6 +76,36 @@ fn a_sign_in_that_is_taken_back_leaves_what_was_there() {
     }
 }
 
+/// Another writer has changed the session while somebody else signed in to it.
+#[test]
+fn what_a_session_remembers_of_its_use_is_not_the_new_owners() {
+    let policy = policy();
+    let changed = annas().replacen(r#""cart":1"#, r#""cart":2"#, 1);
+    let mut view = view_of(&annas(), secs(60));
+    view.sign_in("berta", &policy, NOW).unwrap();
+    rebased(&mut view, &changed).unwrap();
+    let plan = planned(&view, &policy);
+    let usage = written(&plan).record.usage();
+    assert_eq!(usage.created, Some(NOW), "not since anna's first sign-in");
+    // The same where the sign-in comes while a commit of this request is under way.
+    let mut view = view_of(&annas(), secs(60));
+    view.insert("n", &1, &policy).unwrap();
+    let snapshot = view.clone();
+    view.sign_in("berta", &policy, NOW).unwrap();
+    let write = written(&planned(&snapshot, &policy)).clone();
+    let existing = Existing {
+        id: write.id,
+        base: write.value,
+        remaining: Some(write.ttl),
+        resign: false,
+    };
+    view.committed(&snapshot, existing, write.record, fresh_id(), &policy);
+    let plan = planned(&view, &policy);
+    let record = &written(&plan).record;
+    assert_eq!(record.identity().owner.as_deref(), Some("berta"));
+    assert_eq!(record.usage().created, Some(NOW));
+}
+
 /// What was begun anew before the sign-in is nobody's, under a new id; the session from before must not lose its data.
 #[test]
 fn a_sign_in_after_a_regeneration_that_is_taken_back_leaves_a_new_session_of_nobody() {
@@ -84,7 +114,7 @@ fn a_sign_in_after_a_regeneration_that_is_taken_back_leaves_a_new_session_of_nob
     view.regenerate(&policy, &attributes()).unwrap();
     view.insert("tried", &true, &policy).unwrap();
     view.sign_in("berta", &policy, NOW).unwrap();
-    view.withdraw_sign_in();
+    view.withdraw_sign_in(&policy);
     assert_eq!(view.identity(), Identity::default());
     assert_eq!(*view.id(), fresh_id());
     let plan = planned(&view, &policy);
@@ -109,7 +139,7 @@ fn a_rotation_that_was_asked_for_stays_when_the_sign_in_is_taken_back() {
         if !rotate_first {
             view.rotate().unwrap();
         }
-        view.withdraw_sign_in();
+        view.withdraw_sign_in(&policy);
         assert_eq!(short(&planned(&view, &policy)), "rotate SC");
         assert_eq!(view.identity().owner.as_deref(), Some("anna"));
     }
@@ -122,7 +152,7 @@ fn a_lifetime_that_was_asked_for_stays_when_the_sign_in_is_taken_back() {
     let month = Lifetime::idle(secs(3600)).absolute(secs(86_400));
     view.remember(month, &policy, NOW).unwrap();
     view.sign_in("berta", &policy, NOW).unwrap();
-    view.withdraw_sign_in();
+    view.withdraw_sign_in(&policy);
     let plan = planned(&view, &policy);
     assert_eq!(written(&plan).record.ends(), Some(after(secs(86_400))));
 }
@@ -133,13 +163,16 @@ fn an_adopted_session_is_adopted_again_when_the_sign_in_is_taken_back() {
         let policy = policy();
         let mut view = view_of(&peers(r#","user":"anna""#), secs(60));
         let anna = Identity::new("anna", Some(EARLIER));
-        assert!(view.adopt(&anna));
+        assert!(view.adopt(&anna, &policy).unwrap());
         view.sign_in("berta", &policy, NOW).unwrap();
         if conflict {
             rebased(&mut view, &peers(r#","user":"anna","n":1"#)).unwrap();
-            assert!(!view.adopt(&anna), "berta's for the moment");
+            assert!(
+                !view.adopt(&anna, &policy).unwrap(),
+                "berta's for the moment"
+            );
         }
-        view.withdraw_sign_in();
+        view.withdraw_sign_in(&policy);
         assert_eq!(view.identity(), anna);
         let plan = planned(&view, &policy);
         assert_eq!(*view.id(), old_id());

@@ -1,4 +1,5 @@
-//! Sessions of Node's and a limit: nobody can refuse what Node has let in.
+//! Sessions of Node's and limits: of how many an owner may have, where nobody can refuse what Node has let in, and of how
+//! large a session may be.
 
 use cloakroom::OwnerLimit;
 
@@ -87,4 +88,35 @@ async fn the_oldest_give_way_to_a_session_of_nodes() {
     }
     assert_eq!(owners, ["", "", "anna", "anna"]);
     settled(async || house.store.claims() == 2).await;
+}
+
+/// R42: what Node has filled to the limit cannot be written down as anybody's: it could not be read again. The session goes
+/// on all the same, and nobody is taken for the one who had it before.
+#[tokio::test]
+async fn a_session_that_node_has_filled_is_nobodys_until_there_is_room() {
+    let limit = 600;
+    let house = house_with(|layer| layer.limits(Limits::default().with_bytes(limit)));
+    let browser = node_writes(&house, "node-1", START, r#","userName":"anna""#).await;
+    assert_eq!(browser.get("/owner").await.body, "anna");
+    let carried = meta(&house, "node-1").await;
+    let moved = format!(r#"{carried},"userName":"berta-{}""#, "x".repeat(100));
+    node_writes(&house, "node-1", START, &moved).await;
+    let length = record(&house.store, "node-1").await.to_bytes().len();
+    let pad = "x".repeat(limit - length - r#","pad":"""#.len());
+    let filled = format!(r#"{moved},"pad":"{pad}""#);
+    node_writes(&house, "node-1", START, &filled).await;
+    for _ in 0..3 {
+        let answer = browser.get("/owner").await;
+        assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""));
+        crate::settle().await;
+        let stored = record(&house.store, "node-1").await;
+        assert_eq!(stored.get("pad").map(|pad| pad.len()), Some(pad.len() + 2));
+        assert!(stored.to_bytes().len() <= limit);
+        assert_eq!(stored.identity().owner, None);
+    }
+    settled(async || house.store.claims() == 0).await;
+    let roomy = r#","userName":"berta""#;
+    node_writes(&house, "node-1", START, roomy).await;
+    assert_eq!(browser.get("/owner").await.body, "berta");
+    assert_eq!(house.owners.list("berta").await.unwrap().len(), 1);
 }
