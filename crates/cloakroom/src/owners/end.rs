@@ -208,19 +208,28 @@ impl Owners {
         at: Timestamp,
         settled: bool,
     ) -> Result<Option<Ended>, Error> {
+        let mut is_anothers = false;
         let revoked = |value: &Bytes| {
             let read = self.read(value);
-            read.is_some_and(|(_, belonging)| {
-                belonging.identity.owner.as_deref() == Some(owner) && belonging.is_revoked(Some(at))
-            })
+            is_anothers = read
+                .as_ref()
+                .is_some_and(|(_, belonging)| belonging.identity.owner.as_deref() != Some(owner));
+            !is_anothers && read.is_some_and(|(_, belonging)| belonging.is_revoked(Some(at)))
         };
+        let missing = settled.then_some(Ended::ForGood(false));
         let found = within(self.deadline, "load", self.index.load(id)).await?;
         match found {
-            Loaded::Live(_) => end_found(self.store(), self.deadline, id, found, revoked)
-                .await
-                .map(Some),
+            Loaded::Live(_) => {
+                let ended = end_found(self.store(), self.deadline, id, found, revoked).await?;
+                // Unless it is about to be adopted, it has moved on to somebody else.
+                Ok(if is_anothers && ended == Ended::Spared {
+                    missing
+                } else {
+                    Some(ended)
+                })
+            }
             Loaded::Ended(_) => Ok(Some(Ended::ForGood(false))),
-            _ => Ok(settled.then_some(Ended::ForGood(false))),
+            _ => Ok(missing),
         }
     }
 }

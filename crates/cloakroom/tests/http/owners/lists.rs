@@ -1,5 +1,7 @@
 //! Listing sessions and ending one, the others, all; over real HTTP, with a browser for each device.
 
+use cloakroom::core::owner_index::CLAIM_GRACE;
+
 use super::*;
 
 pub(super) async fn site() -> (Site, MemoryStore, Owners, Arc<ManualClock>) {
@@ -36,6 +38,29 @@ async fn r30_the_owner_sees_their_sessions_by_handle_and_never_an_id() {
     }
     let nobody = site.get(&Browser::default(), "/sessions").await;
     assert_eq!(nobody.status, StatusCode::UNAUTHORIZED);
+}
+
+/// A session that was given to somebody else while nobody could take the former owner's claim away.
+#[tokio::test]
+async fn a_claim_of_what_is_anothers_by_now_is_released_with_the_owners_sessions() {
+    let (_, store, owners, clock) = site().await;
+    let id = SessionId::parse("moved").unwrap();
+    store.claim("anna", &id, MINUTE * 10, None).await.unwrap();
+    let at = store.claim("berta", &id, MINUTE * 10, None).await;
+    let meta = format!(
+        r#"{{"owner":"berta","signedIn":{}}}"#,
+        at.unwrap().at.as_millis()
+    );
+    let value = format!(r#"{{"cookie":{{"originalMaxAge":60000}},"__ck":{meta}}}"#);
+    let created = store.create(&id, value.into(), MINUTE * 10);
+    created.await.unwrap();
+    // It may be about to be anna's.
+    assert_eq!(owners.revoke_all("anna").await.unwrap(), 0);
+    assert_eq!(store.owned("anna").await.unwrap().claims.len(), 1);
+    clock.advance(CLAIM_GRACE + Duration::from_secs(1));
+    assert_eq!(owners.revoke_all("anna").await.unwrap(), 0);
+    assert_eq!(store.owned("anna").await.unwrap().claims, vec![]);
+    assert_eq!(owners.list("berta").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
