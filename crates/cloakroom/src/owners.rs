@@ -18,11 +18,11 @@
 //! go on if it was revoked until then. What somebody else revokes after that and before the session is signed in anew, the
 //! time of a few calls to the store, ends the others and not this one. It stands in the list for whoever looks again.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use cloakroom_core::{
     Error, OwnerIndex, SessionHandle, SessionId, Timestamp,
-    owner_index::{Whose, check_owner},
+    owner_index::{Claimed, Whose, check_owner},
     record::Limits,
 };
 
@@ -208,6 +208,18 @@ impl Owners {
         observe::revocation(scope);
         tracing::info!(scope, "sessions were revoked");
         Ok(at)
+    }
+
+    /// Puts a session under its owner.
+    pub(crate) async fn claim(
+        &self,
+        owner: &str,
+        id: &SessionId,
+        keep: Duration,
+        limit: Option<NonZeroUsize>,
+    ) -> Result<Claimed, Error> {
+        let claim = self.index.claim(owner, id, keep, limit);
+        within(self.deadline, "claim", claim).await
     }
 
     /// Takes claims away. Whoever fails to is none the worse: who reads the index verifies.

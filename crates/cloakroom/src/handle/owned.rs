@@ -110,9 +110,8 @@ impl Session {
         if let Some(StoreOp::Replace(write)) = planned.map(|planned| planned.store)
             && let Some(claim) = write.claim
         {
-            let index = &owners.index;
-            let call = index.claim(&claim.owner, &write.id, claim.keep, None);
-            let _ = load::within(owners.deadline, "claim", call).await;
+            let (owner, keep) = (&claim.owner, claim.keep);
+            let _ = owners.claim(owner, &write.id, keep, None).await;
         }
     }
 

@@ -113,11 +113,8 @@ impl Claims {
     ) -> Result<Claimed, Error> {
         // Before the call: one that fails may have happened.
         self.made.push((claim.owner.clone(), id.clone()));
-        let call = owned
-            .owners
-            .index
-            .claim(&claim.owner, id, claim.keep, limit);
-        within(owned.owners.deadline, "claim", call).await
+        let (owner, keep) = (&claim.owner, claim.keep);
+        owned.owners.claim(owner, id, keep, limit).await
     }
 
     /// Claims the session of a sign-in, unless the limit refuses it. Answers with the time of the sign-in.
@@ -195,8 +192,7 @@ impl Claims {
             let keep = claim.keep;
             let owned = Arc::clone(owned);
             beside(config, async move {
-                let call = owned.owners.index.claim(&owner, &id, keep, None);
-                let _ = within(owned.owners.deadline, "claim", call).await;
+                let _ = owned.owners.claim(&owner, &id, keep, None).await;
             });
         }
     }

@@ -14,7 +14,13 @@ pub(super) async fn evict(owned: &Owned, owner: &str, number: usize) -> Result<(
     if claims.claims.len() <= number {
         return Ok(());
     }
-    let survey = owners.survey(owner).await?;
+    let revoked = within(
+        owners.deadline,
+        "revoked_at",
+        owners.index.revoked_at(owner),
+    )
+    .await?;
+    let survey = owners.survey_of(owner, claims, revoked).await?;
     let mut over = survey.over;
     let counted = survey
         .claims

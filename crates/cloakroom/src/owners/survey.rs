@@ -54,6 +54,16 @@ impl Owners {
             within(self.deadline, "revoked_at", self.index.revoked_at(owner)),
         )
         .await?;
+        self.survey_of(owner, claims, revoked).await
+    }
+
+    /// The same, where the claims and the owner's revocation are known.
+    pub(crate) async fn survey_of(
+        &self,
+        owner: &str,
+        claims: Claims,
+        revoked: Option<Timestamp>,
+    ) -> Result<Survey, Error> {
         let ids: Vec<SessionId> = claims.claims.iter().map(|claim| claim.id.clone()).collect();
         let found = ids.into_iter().map(|id| {
             let (index, deadline) = (Arc::clone(&self.index), self.deadline);

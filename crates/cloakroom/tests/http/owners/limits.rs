@@ -176,3 +176,19 @@ async fn a_handler_can_answer_a_refusal_itself() {
     let kept = record(&store, &other.id("connect.sid").unwrap()).await;
     assert!(kept.get("tried").is_some());
 }
+
+/// A sign-in beyond the limit asks for the owner's sessions once, and one within it asks after none of them.
+#[tokio::test]
+async fn r34_a_sign_in_lists_the_owners_sessions_once() {
+    let (store, clock) = memory();
+    let troubled = Troubled::indexed(&store);
+    let layer = layer(troubled.clone(), clock).owner_limit(OwnerLimit::EvictOldest(1));
+    let client = Client::new(routes().layer(layer.build().unwrap()));
+    client.other().get("/sign-in/anna").await;
+    assert_eq!(troubled.take_calls(), ["claim", "create", "owned"]);
+    client.other().get("/sign-in/anna").await;
+    let calls = troubled.take_calls();
+    let lists = calls.iter().filter(|call| **call == "owned");
+    assert_eq!(lists.count(), 1, "{calls:?}");
+    assert_eq!(owned_in(&store).await.len(), 1);
+}
