@@ -56,7 +56,12 @@ impl NearCache {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    /// Refuses what cannot work, as the store does when it is built; for whoever reads the options from a setting.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the option and what is wrong with it.
+    pub fn check(&self) -> Result<(), Error> {
         let wrong = if self.max_age.is_zero() {
             "`max_age` is zero; nothing could ever be answered from it"
         } else if self.max_age > LONGEST_AGE {
