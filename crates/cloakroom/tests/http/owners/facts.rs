@@ -1,6 +1,6 @@
 //! What signed-in sessions remember, how long their claims are kept, and what a request costs.
 
-use super::*;
+use super::{lists::site, *};
 use crate::troubled::Troubled;
 
 /// Networks of proxies, from their texts.
@@ -46,10 +46,7 @@ async fn the_address_is_the_last_that_no_trusted_proxy_has() {
 
 #[tokio::test]
 async fn nobody_else_is_believed_about_addresses() {
-    let (store, clock) = memory();
-    let layer = layer(store, clock).build().unwrap();
-    let owners = layer.owners().unwrap();
-    let site = Site::start(layer).await;
+    let (site, _, owners, _) = site().await;
     let browser = Browser::with(&[("x-forwarded-for", "6.6.6.6")]);
     site.get(&browser, "/sign-in/anna").await;
     let session = only(&owners, "anna").await;

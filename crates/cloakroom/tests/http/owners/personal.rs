@@ -1,15 +1,14 @@
 //! Personal data: whose a session is, and what is remembered of the device.
 
-use super::*;
+use super::{
+    lists::{signed_in, site},
+    *,
+};
 
 #[tokio::test]
 async fn a_listed_session_shows_no_personal_data_in_a_log() {
-    let (store, clock) = memory();
-    let layer = layer(store, clock).build().unwrap();
-    let owners = layer.owners().unwrap();
-    let site = Site::start(layer).await;
-    let browser = Browser::with(&[("user-agent", "Phone/1 of anna")]);
-    site.get(&browser, "/sign-in/anna").await;
+    let (site, _, owners, _) = site().await;
+    signed_in(&site, "anna", "Phone/1 of anna").await;
     let listed = owners.list("anna").await.unwrap();
     assert_eq!(listed[0].address.as_deref(), Some("127.0.0.1"));
     assert_eq!(listed[0].user_agent.as_deref(), Some("Phone/1 of anna"));
