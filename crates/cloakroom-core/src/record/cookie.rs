@@ -1,0 +1,131 @@
+//! The value of `cookie`: the lifetime that the session asks for, its date, and the attributes for Node's readers.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{COOKIE, Record, raw};
+use crate::{
+    Timestamp,
+    json::{Raw, RawObject, text_of},
+};
+
+/// The cookie attributes that a new session stores for its Node readers, which take them from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredAttributes {
+    /// `partitioned`, written only where it was configured.
+    pub partitioned: Option<bool>,
+    /// `priority`: `low`, `medium` or `high`.
+    pub priority: Option<String>,
+    /// `secure`, resolved for the request; written only where it was configured.
+    pub secure: Option<bool>,
+    /// `httpOnly`.
+    pub http_only: bool,
+    /// `domain`.
+    pub domain: Option<String>,
+    /// `path`.
+    pub path: String,
+    /// `sameSite`: `lax`, `strict` or `none`.
+    pub same_site: Option<String>,
+}
+
+/// The lifetime that a record itself asks for, in `cookie.originalMaxAge`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnLifetime {
+    /// So long after each use.
+    Idle(Duration),
+    /// A cookie without `Expires`: as long as the browser runs; the store decides its own time.
+    Browser,
+}
+
+/// What is of use in the value of `cookie`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cookie {
+    lifetime: Option<OwnLifetime>,
+    expires: Option<Timestamp>,
+    /// Whether express can load it.
+    pub(super) is_loadable: bool,
+}
+
+impl Cookie {
+    /// `None` for what is no object.
+    pub(super) fn read(value: &Raw) -> Option<Self> {
+        let mut cookie = Self {
+            lifetime: None,
+            expires: None,
+            is_loadable: true,
+        };
+        value.entries(|name, value| match name {
+            "originalMaxAge" => cookie.lifetime = lifetime_of(value),
+            "expires" => {
+                cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text));
+            }
+            "maxAge" => cookie.is_loadable = is_max_age(value),
+            _ => {}
+        })?;
+        Some(cookie)
+    }
+}
+
+impl Record {
+    fn change_cookie(&mut self, change: impl FnOnce(&mut RawObject)) {
+        let parts = Arc::make_mut(&mut self.0);
+        let cookie = parts.top.get(COOKIE);
+        let cookie = cookie.and_then(|cookie| RawObject::from_raw(cookie, usize::MAX));
+        let mut cookie = cookie.unwrap_or_default();
+        change(&mut cookie);
+        parts.top.set_first(COOKIE, cookie.to_raw());
+        parts.read(COOKIE);
+    }
+
+    /// The lifetime this record asks for. `None` where `originalMaxAge` says nothing usable: absent, or a number that
+    /// is not positive.
+    #[must_use]
+    pub fn lifetime(&self) -> Option<OwnLifetime> {
+        self.0.cookie?.lifetime
+    }
+
+    /// Changes the lifetime that the record asks for.
+    pub fn set_lifetime(&mut self, lifetime: OwnLifetime) {
+        self.change_cookie(|cookie| cookie.set("originalMaxAge", lifetime_raw(lifetime)));
+    }
+
+    /// `cookie.expires`, if it is a date. Stale by nature: never a reason to think a session dead or alive.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.0.cookie?.expires
+    }
+
+    /// Writes `cookie.expires`: a date as `toISOString` writes it, or `null`.
+    pub fn set_expires(&mut self, expires: Option<Timestamp>) {
+        let text = expires.and_then(Timestamp::to_iso_string);
+        let value = text.map_or_else(Raw::null, |text| raw(&text));
+        self.change_cookie(|cookie| cookie.set("expires", value));
+    }
+}
+
+/// The lifetime that a value of `originalMaxAge` asks for.
+fn lifetime_of(value: &str) -> Option<OwnLifetime> {
+    if matches!(value, "null" | "false") {
+        return Some(OwnLifetime::Browser);
+    }
+    let millis: f64 = serde_json::from_str(value).ok()?;
+    (millis >= 1.0).then(|| {
+        // A float-to-int cast saturates, so the largest numbers become the longest duration.
+        OwnLifetime::Idle(Duration::from_millis(millis as u64))
+    })
+}
+
+pub(super) fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
+    match lifetime {
+        OwnLifetime::Idle(idle) => raw(&u64::try_from(idle.as_millis()).unwrap_or(u64::MAX)),
+        OwnLifetime::Browser => Raw::null(),
+    }
+}
+
+/// Whether express-session can load a cookie with this `maxAge`: its setter throws for what is true and no number.
+fn is_max_age(value: &str) -> bool {
+    match value.as_bytes() {
+        [b'"', rest @ ..] => rest == b"\"",
+        [b't' | b'[' | b'{', ..] => false,
+        _ => true,
+    }
+}
