@@ -299,15 +299,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
 /// beyond the limits could not be read again.
 fn stamp(record: &mut Record, policy: &Policy, now: Timestamp) -> bool {
     match policy.absolute_end(now) {
-        Some(ends) if record.ends().is_none() => {
-            let mut stamped = record.clone();
-            stamped.set_ends(Some(ends));
-            let fits = stamped.fits(&policy.limits);
-            if fits {
-                *record = stamped;
-            }
-            fits
-        }
+        Some(ends) if record.ends().is_none() => record.give_ends(ends, &policy.limits),
         _ => false,
     }
 }
@@ -343,9 +335,7 @@ fn write(
     }
     let mut value = record.to_bytes();
     if value.len() > policy.limits.bytes {
-        // A peer has left no room for the date.
-        record = request.view.record.clone();
-        stamp(&mut record, policy, now);
+        record = undated(request);
         value = record.to_bytes();
     }
     Write {
@@ -355,6 +345,14 @@ fn write(
         ttl: times.ttl,
         claim,
     }
+}
+
+/// What is written where a peer has left no room for the date.
+#[cold]
+fn undated(request: &Request<'_>) -> Record {
+    let mut record = request.view.record.clone();
+    stamp(&mut record, request.policy, request.now);
+    record
 }
 
 fn is_owned(record: &Record, policy: &Policy) -> bool {

@@ -133,9 +133,16 @@ pub(super) fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<()
 }
 
 impl Record {
-    /// Whether it can be read again when it was written.
-    pub(crate) fn fits(&self, limits: &Limits) -> bool {
-        self.0.top.len() <= limits.names && self.0.top.byte_len() <= limits.bytes
+    /// Sets the end of the absolute lifetime, unless the record could not be read again then. Answers whether it is set.
+    pub(crate) fn give_ends(&mut self, ends: Timestamp, limits: &Limits) -> bool {
+        let mut changed = self.clone();
+        changed.set_ends(Some(ends));
+        let top = &changed.0.top;
+        let fits = top.len() <= limits.names && top.byte_len() <= limits.bytes;
+        if fits {
+            *self = changed;
+        }
+        fits
     }
 }
 
