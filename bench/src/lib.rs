@@ -9,38 +9,24 @@ pub mod target;
 
 use bytes::Bytes;
 use cloakroom::{Error, Secrets, SessionId, core::id::ID_BYTES};
+use cloakroom_bench_common::sessions;
 
 /// The sizes that are measured, with a name for each.
 pub const SIZES: [(&str, usize); 2] = [("300 B", 300), ("10 KB", 10_000)];
 
-/// A stored session of about `bytes` bytes, as a shop would have it: a user, a token, and lists of items in up to ten
-/// names.
+/// A stored session of about so many bytes, as all measured programs have them.
 #[must_use]
 pub fn session(bytes: usize) -> Bytes {
-    let mut text = String::from(
-        r#"{"cookie":{"originalMaxAge":1800000,"expires":"2099-01-01T00:00:00.000Z","httpOnly":true,"path":"/"},"user":{"id":7,"name":"花子"},"csrf":"b1946ac92492d2347c6235b4d2611184","visits":1"#,
-    );
-    let left = bytes.saturating_sub(text.len());
-    let lists = (left / 100).clamp(1, 10);
-    let item = r#"{"sku":"A-4711","qty":2}"#;
-    for name in 0..lists {
-        let head = format!(r#","list{name}":["#);
-        let items = (left / lists).saturating_sub(head.len()) / (item.len() + 1);
-        text.push_str(&head);
-        text.push_str(&vec![item; items.max(1)].join(","));
-        text.push(']');
-    }
-    text.push('}');
-    text.into()
+    sessions::session(bytes).into()
 }
 
-/// The one secret of the benchmarks.
+/// The one secret of all that is measured.
 ///
 /// # Errors
 ///
 /// None is known to occur.
 pub fn secrets() -> Result<Secrets, Error> {
-    Secrets::new(["a secret of a good length, for measuring alone"])
+    Secrets::new([sessions::SECRET])
 }
 
 /// A fresh id.

@@ -22,7 +22,7 @@ use http_body_util::Empty;
 use tokio::runtime::Runtime;
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use cloakroom_bench::{secrets, session};
+use cloakroom_bench_common::sessions::{LIFETIME, SECRET, session};
 
 const NAME: &str = "__Host-sid";
 
@@ -146,7 +146,7 @@ impl Stage {
     ///
     /// Those of the layer's options, of the memory store and of the runtime.
     pub fn new() -> Result<Self, Error> {
-        let secrets = secrets()?;
+        let secrets = Secrets::new([SECRET])?;
         let policy = Policy::default();
         let options = CookieOptions::new();
         let id = SessionId::from_random([7; ID_BYTES]);
@@ -206,12 +206,13 @@ fn builder(store: Arc<MemoryStore>, secrets: &Secrets) -> SessionLayerBuilder {
         .insecure_id_source(|| [9; ID_BYTES])
 }
 
-/// A session of 300 bytes that has its dates and its absolute end: the next reading only renews it.
+/// The session of 300 bytes that the measured programs have, with its dates and its absolute end: the next reading only renews
+/// it.
 fn stored(policy: &Policy) -> Result<Bytes, Error> {
-    let mut record = Record::parse(&session(300), &policy.limits)?
+    let mut record = Record::parse(&session(300).into(), &policy.limits)?
         .ok_or_else(|| unexpected("the session is none"))?;
     record.set_ends(policy.absolute_end(NOW));
-    record.set_expires(Some(NOW.saturating_add(Duration::from_secs(1800))));
+    record.set_expires(Some(NOW.saturating_add(LIFETIME)));
     Ok(record.to_bytes())
 }
 
