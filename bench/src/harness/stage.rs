@@ -6,7 +6,6 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use super::{
@@ -27,14 +26,43 @@ pub struct Redis {
     _process: Process,
 }
 
+/// What Redis says when it serves.
+const READY: &str = "Ready to accept connections";
+
+/// Whether Redis has its port, where a line of its log says so.
+fn has_port(line: &str) -> Option<bool> {
+    let taken = line.contains("Address already in use");
+    (taken || line.contains(READY)).then_some(!taken)
+}
+
+/// How often a port is tried that others may take before it is used.
+const PORTS: u32 = 10;
+
+/// Starts something on one port after the other until one was free to the end.
+fn on_a_free_port<T>(
+    mut start: impl FnMut(u16) -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..PORTS {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        if let Some(started) = start(port)? {
+            return Ok(started);
+        }
+    }
+    Err(format!("{PORTS} ports were free, and each was taken before it could be used").into())
+}
+
 impl Redis {
     /// Starts one on a free port.
     ///
     /// # Errors
     ///
-    /// There is none, or it does not answer within a minute.
+    /// There is none, or it does not start.
     pub fn start(folder: &Path) -> Result<Self, Failure> {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        on_a_free_port(|port| Self::start_on(port, folder))
+    }
+
+    /// `None` where somebody else has the port.
+    fn start_on(port: u16, folder: &Path) -> Result<Option<Self>, Failure> {
         let mut command = Command::new("redis-server");
         command
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
@@ -42,24 +70,15 @@ impl Redis {
             .arg("--dir")
             .arg(folder);
         let process = Process::start("redis-server", &command)?;
-        let redis = Self {
-            pid: process.pid,
-            port,
-            client: redis::Client::open(("127.0.0.1", port))?,
-            _process: process,
-        };
-        let start = Instant::now();
-        loop {
-            match redis.info("server") {
-                // Whoever else has taken the port meanwhile is not the one to be measured.
-                Ok(info) if redis_info::number(&info, "process_id") == Some(redis.pid.into()) => {
-                    return Ok(redis);
-                }
-                Ok(_) => return Err(format!("port {port} was taken by another Redis").into()),
-                Err(error) if start.elapsed() > Duration::from_secs(60) => return Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
-            }
+        if process.first(READY, has_port)? {
+            return Ok(Some(Self {
+                pid: process.pid,
+                port,
+                client: redis::Client::open(("127.0.0.1", port))?,
+                _process: process,
+            }));
         }
+        Ok(None)
     }
 
     /// A section of `INFO`.
@@ -216,5 +235,59 @@ impl Running {
         }
         says(probe::objection_to_page(&page, 0))?;
         says(probe::objection_to_login(&login))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_meanwhile_is_followed_by_another() {
+        let mut tried = Vec::new();
+        let started = on_a_free_port(|port| {
+            tried.push(port);
+            Ok((tried.len() == 3).then_some(port))
+        });
+        assert_eq!(started.unwrap(), tried[2]);
+        assert_eq!(tried.len(), 3);
+    }
+
+    #[test]
+    fn there_is_an_end_to_trying_and_a_fault_ends_it_at_once() {
+        let mut tries = 0;
+        let error = on_a_free_port::<()>(|_| {
+            tries += 1;
+            Ok(None)
+        });
+        assert!(error.unwrap_err().to_string().contains("10 ports"));
+        assert_eq!(tries, 10);
+        let error = on_a_free_port::<()>(|_| {
+            tries += 1;
+            Err("no program".into())
+        });
+        assert_eq!(error.unwrap_err().to_string(), "no program");
+        assert_eq!(tries, 11);
+    }
+
+    #[test]
+    fn redis_says_whether_it_has_its_port() {
+        for (line, expected) in [
+            ("1:C 26 Nov 2026 12:00:00.000 # Configuration loaded", None),
+            (
+                "1:M 26 Nov 2026 12:00:00.000 * Ready to accept connections",
+                Some(true),
+            ),
+            (
+                "1:M 26 Nov 2026 12:00:00.000 * Ready to accept connections tcp",
+                Some(true),
+            ),
+            (
+                "1:M 26 Nov 2026 12:00:00.000 # Warning: Could not create server TCP listening socket 127.0.0.1:6379: bind: Address already in use",
+                Some(false),
+            ),
+        ] {
+            assert_eq!(has_port(line), expected, "{line}");
+        }
     }
 }
