@@ -46,52 +46,39 @@ fn check_all(options: &CheckOptions) -> Result<ExitCode, Failure> {
 }
 
 fn run_all(options: &RunOptions) -> Result<ExitCode, Failure> {
+    let folder = tempfile::tempdir()?;
     if options.growth {
-        measure_growth(options)?;
+        let growth = growth::run(options, folder.path())?;
+        keep(options, "growth", &growth::report(&growth), &growth)?;
     } else {
-        measure(options)?;
+        let results = run::run(options, folder.path())?;
+        keep(options, "results", &report::report(&results), &results)?;
+        let kept = options.write.then(|| options.kept().join("page.svg"));
+        for path in options.svg.iter().chain(&kept) {
+            write(path, &picture::svg(&results)?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(options: &RunOptions) -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let results = run::run(options, folder.path())?;
-    let report = report::report(&results);
+/// Prints the report, and writes it and the readings where the options want them.
+fn keep(
+    options: &RunOptions,
+    name: &str,
+    report: &str,
+    readings: &impl Serialize,
+) -> Result<(), Failure> {
     print!("{report}");
+    let json = serde_json::to_string_pretty(readings)? + "\n";
     if let Some(path) = &options.json {
-        write_json(path, &results)?;
-    }
-    if let Some(path) = &options.svg {
-        write(path, &picture::svg(&results)?)?;
+        write(path, &json)?;
     }
     if options.write {
-        let kept = options.kept();
-        write(&kept.join("page.svg"), &picture::svg(&results)?)?;
-        write(&kept.join("results.md"), &report)?;
-        write_json(&kept.join("results.json"), &results)?;
+        let kept = options.kept().join(name);
+        write(&kept.with_extension("md"), report)?;
+        write(&kept.with_extension("json"), &json)?;
     }
     Ok(())
-}
-
-fn measure_growth(options: &RunOptions) -> Result<(), Failure> {
-    let folder = tempfile::tempdir()?;
-    let results = growth::run(options, folder.path())?;
-    let report = growth::report(&results);
-    print!("{report}");
-    if let Some(path) = &options.json {
-        write_json(path, &results)?;
-    }
-    if options.write {
-        let kept = options.kept();
-        write(&kept.join("growth.md"), &report)?;
-        write_json(&kept.join("growth.json"), &results)?;
-    }
-    Ok(())
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    write(path, &(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use super::{
     Failure, probe,
     process::Process,
     redis_info,
+    results::Machine,
     stage::Redis,
     subject::{Places, Start, Subject},
 };
@@ -64,12 +65,28 @@ pub fn ticks_per_second() -> Result<u64, Failure> {
     Ok(ticks)
 }
 
-/// The versions of what no lock file pins.
+/// Where it is measured.
 ///
 /// # Errors
 ///
 /// Redis does not answer.
-pub fn versions(redis: &Redis) -> Result<BTreeMap<String, String>, Failure> {
+pub fn machine(redis: &Redis) -> Result<Machine, Failure> {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let loadavg = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load_before = load_of_last_minute(&loadavg).unwrap_or(0.0);
+    if load_before > 0.5 {
+        eprintln!("The machine is busy (load {load_before}): what is measured will scatter.");
+    }
+    Ok(Machine {
+        processor: processor(&cpuinfo).unwrap_or("unknown").to_owned(),
+        processors: thread::available_parallelism()?.get(),
+        load_before,
+        versions: versions(redis)?,
+    })
+}
+
+/// The versions of what no lock file pins.
+fn versions(redis: &Redis) -> Result<BTreeMap<String, String>, Failure> {
     let server = redis.info("server")?;
     let mut versions = BTreeMap::new();
     let mut note = |name: &str, version: Option<String>| {

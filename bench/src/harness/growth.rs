@@ -9,11 +9,11 @@ use super::{
     load::{self, Shape},
     options::{RunOptions, Workload},
     probe,
-    report::{number, table},
-    results::{Conditions, Reading, Summary},
-    run,
+    report::{conditions, number, table, whole},
+    results::{Machine, Reading, Summary},
     stage::{Redis, Running},
     subject::{Start, Subject},
+    wrk::Counted,
 };
 
 /// Sessions in the store.
@@ -64,38 +64,59 @@ pub struct Series {
 /// All of `bench/run --growth`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Growth {
-    /// Where and how.
-    pub conditions: Conditions,
+    /// Where.
+    #[serde(flatten)]
+    pub machine: Machine,
+    /// Rounds of each point.
+    pub rounds: u32,
+    /// Seconds of each load.
+    pub seconds: u32,
     /// What was measured.
     pub series: Vec<Series>,
 }
 
 /// Which programs are measured: those named, or ours and the bare limit.
-fn subjects(options: &RunOptions) -> Vec<Subject> {
+///
+/// # Errors
+///
+/// One is named that counts nothing: every program is asked to change sessions.
+fn subjects(named: Option<Vec<Subject>>) -> Result<Vec<Subject>, Failure> {
     const DEFAULT: [Subject; 4] = [
         Subject::Getex,
         Subject::Cloakroom,
         Subject::CloakroomSqlite,
         Subject::CloakroomMemory,
     ];
-    let named = options.subjects();
-    let whole = named.len() == <Subject as clap::ValueEnum>::value_variants().len();
-    let suits = |subject: &Subject| Workload::Change.suits(*subject);
-    if whole {
-        DEFAULT.to_vec()
-    } else {
-        named.into_iter().filter(suits).collect()
+    let subjects = named.unwrap_or_else(|| DEFAULT.to_vec());
+    let unsuited = |subject: &&Subject| !Workload::Change.suits(**subject);
+    match subjects.iter().find(unsuited) {
+        Some(subject) => {
+            let name = subject.name();
+            Err(format!(
+                "--growth changes sessions, which `{name}` cannot; leave it out of --targets"
+            )
+            .into())
+        }
+        None => Ok(subjects),
     }
 }
 
-/// There are many points, and growth is seen without the last percent: each load takes a third of the main table's time.
-fn seconds(options: &RunOptions) -> u32 {
-    options.seconds.div_ceil(3)
+/// How many sessions there are in turn; with `--quick` no more than it has anyway.
+fn session_counts(quick: bool) -> Vec<u64> {
+    let most = if quick { SESSIONS[0] } else { u64::MAX };
+    SESSIONS
+        .into_iter()
+        .filter(|count| *count <= most)
+        .collect()
 }
 
 struct Bench<'a> {
     options: &'a RunOptions,
     subjects: Vec<Subject>,
+    /// There are many points, and growth is seen without the last percent: half of the main table's rounds, and a third of its
+    /// seconds.
+    rounds: u32,
+    seconds: u32,
     ticks: u64,
     folder: &'a Path,
     made: u32,
@@ -107,40 +128,40 @@ struct Bench<'a> {
 ///
 /// A program does not start, or does not answer as it must.
 pub fn run(options: &RunOptions, folder: &Path) -> Result<Growth, Failure> {
-    let subjects = subjects(options);
+    let subjects = subjects(options.named_subjects())?;
     facts::needed(&subjects)?;
-    let mut conditions = run::conditions(options)?;
-    conditions.rounds = options.rounds.div_ceil(2);
-    conditions.seconds = seconds(options);
-    conditions.versions = facts::versions(&Redis::start(folder)?)?;
+    let machine = facts::machine(&Redis::start(folder)?)?;
     let mut bench = Bench {
         options,
         subjects,
+        rounds: options.rounds.div_ceil(2),
+        seconds: options.seconds.div_ceil(3),
         ticks: facts::ticks_per_second()?,
         folder,
         made: 0,
     };
-    let small = if options.quick { 1_000 } else { u64::MAX };
+    let few = SESSIONS[0];
     let both = [Workload::Page, Workload::Change];
     let mut sessions = Vec::new();
-    for count in SESSIONS {
-        let shape = (64, COOKIES);
-        sessions.extend(bench.points(count.min(small), 300, &both, &[shape])?);
+    for count in session_counts(options.quick) {
+        sessions.extend(bench.points(count, SIZES[0], &both, &[(64, COOKIES)])?);
     }
     let mut sizes = Vec::new();
     for bytes in SIZES {
-        sizes.extend(bench.points(1_000, bytes, &both, &[(64, COOKIES)])?);
+        sizes.extend(bench.points(few, bytes, &both, &[(64, COOKIES)])?);
     }
     let shapes = CONNECTIONS.map(|connections| (connections, COOKIES));
-    let connections = bench.points(1_000, 300, &[Workload::Page], &shapes)?;
+    let connections = bench.points(few, SIZES[0], &[Workload::Page], &shapes)?;
     let shapes = [(WRITERS, COOKIES), (WRITERS, 1)];
-    let conflicts = bench.points(1_000, 300, &[Workload::Change], &shapes)?;
+    let conflicts = bench.points(few, SIZES[0], &[Workload::Change], &shapes)?;
     let series = |title, mut points: Vec<Point>| {
         points.sort_by_key(|point: &Point| (point.workload, point.subject));
         Series { title, points }
     };
     Ok(Growth {
-        conditions,
+        machine,
+        rounds: bench.rounds,
+        seconds: bench.seconds,
         series: vec![
             series("More sessions in the store", sessions),
             series("Larger values", sizes),
@@ -186,7 +207,7 @@ impl Bench<'_> {
                     path: workload.path(),
                     cookies,
                     connections,
-                    seconds: seconds(self.options),
+                    seconds: self.seconds,
                 };
                 let measured = self.rounds(&running, &redis, shape, &folder)?;
                 for (one, (summary, lost)) in running.iter().zip(measured) {
@@ -219,8 +240,9 @@ impl Bench<'_> {
     ) -> Result<Vec<(Summary, Option<u64>)>, Failure> {
         let mut readings: Vec<Vec<Reading>> = vec![Vec::new(); running.len()];
         let mut lost = vec![None; running.len()];
-        for _ in 0..self.options.rounds.div_ceil(2) {
+        for _ in 0..self.rounds {
             for (place, one) in running.iter().enumerate() {
+                one.verify()?;
                 let before = count(one, shape)?;
                 let reading = load::measure(one, redis, shape, self.ticks, folder)?;
                 let after = count(one, shape)?;
@@ -232,9 +254,7 @@ impl Bench<'_> {
                     reading.server_us
                 );
                 if let Some((before, after)) = before.zip(after) {
-                    // The second look counted too. What wrk did not wait for at its end may have counted beside.
-                    let counted = after.saturating_sub(before + 1);
-                    let missing = reading.wrk.requests.saturating_sub(counted);
+                    let missing = missing(before, after, &reading.wrk);
                     lost[place] = Some(lost[place].unwrap_or(0) + missing);
                 }
                 readings[place].push(reading);
@@ -266,28 +286,43 @@ fn count(running: &Running, shape: Shape<'_>) -> Result<Option<u64>, Failure> {
     })
 }
 
+/// How many acknowledged changes are not in a session that counted `before` and counts `after`, of which the second look is
+/// one. An answer with an error acknowledges nothing. What wrk did not wait for at its end may have counted beside.
+fn missing(before: u64, after: u64, load: &Counted) -> u64 {
+    let counted = after.saturating_sub(before + 1);
+    let acknowledged = load.requests.saturating_sub(load.status);
+    acknowledged.saturating_sub(counted)
+}
+
 /// The tables.
 #[must_use]
 pub fn report(growth: &Growth) -> String {
-    let mut text = super::report::conditions(&growth.conditions);
+    let how = format!("{} rounds of {} s", growth.rounds, growth.seconds);
+    let mut text = conditions(&growth.machine, &how);
     for series in &growth.series {
         let rows = series.points.iter().map(|point| {
             let s = &point.summary;
+            // The Redis is everybody's: what it does meanwhile for others is no figure of a program without it.
+            let of_redis = |figure: String| {
+                if point.subject.uses_redis() {
+                    figure
+                } else {
+                    String::new()
+                }
+            };
             vec![
                 format!("{} {}", point.subject.label(), point.workload.path()),
-                number(point.sessions as f64)
-                    .trim_end_matches(".00")
-                    .to_owned(),
-                number(point.bytes as f64),
+                whole(point.sessions),
+                whole(point.bytes as u64),
                 point.connections.to_string(),
-                point.cookies.to_string(),
+                whole(point.cookies as u64),
                 number(s.requests_per_second),
                 number(s.server_us),
-                number(s.redis_us),
+                of_redis(number(s.redis_us)),
                 number(s.p99_us / 1e3),
-                format!("{:.2}", s.redis_commands),
+                of_redis(format!("{:.2}", s.redis_commands)),
                 s.errors.to_string(),
-                point.lost.map_or_else(String::new, |lost| lost.to_string()),
+                point.lost.map_or_else(String::new, whole),
             ]
         });
         let head = [
@@ -308,4 +343,78 @@ pub fn report(growth: &Growth) -> String {
         text.push_str(&format!("\n{}:\n\n{table}", series.title));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::results::samples::reading, *};
+
+    #[test]
+    fn a_program_without_a_counter_is_refused_by_its_name() {
+        assert_eq!(subjects(None).unwrap().len(), 4);
+        let named = vec![Subject::TowerSessions];
+        assert_eq!(subjects(Some(named.clone())).unwrap(), named);
+        for unsuited in [Subject::Bare, Subject::Login] {
+            let named = Some(vec![Subject::Getex, unsuited]);
+            let error = subjects(named).unwrap_err().to_string();
+            assert!(error.contains(unsuited.name()), "{error}");
+        }
+    }
+
+    #[test]
+    fn quick_measures_no_number_of_sessions_twice() {
+        assert_eq!(session_counts(true), [1_000]);
+        assert_eq!(session_counts(false), SESSIONS);
+    }
+
+    #[test]
+    fn what_is_lost_was_acknowledged_and_is_not_counted() {
+        let mut load = reading(100).wrk;
+        load.status = 0;
+        // The first look made it 7, 100 answers made it 107, the second look 108.
+        assert_eq!(missing(7, 108, &load), 0);
+        assert_eq!(missing(7, 98, &load), 10);
+        // Some that nobody waited for.
+        assert_eq!(missing(7, 120, &load), 0);
+        load.status = 10;
+        assert_eq!(missing(7, 98, &load), 0);
+    }
+
+    #[test]
+    fn the_report_says_how_growth_was_measured_and_nothing_of_the_table() {
+        let point = |subject| Point {
+            subject,
+            workload: Workload::Page,
+            sessions: 1_000_000,
+            bytes: 4096,
+            connections: 8,
+            cookies: 1_000,
+            summary: Summary::of(&[reading(1000)]).unwrap(),
+            lost: Some(3_000),
+        };
+        let growth = Growth {
+            machine: Machine {
+                processor: "x".to_owned(),
+                processors: 2,
+                load_before: 0.25,
+                versions: [("redis".to_owned(), "7".to_owned())].into(),
+            },
+            rounds: 3,
+            seconds: 1,
+            series: vec![Series {
+                title: "More",
+                points: vec![point(Subject::Getex), point(Subject::CloakroomSqlite)],
+            }],
+        };
+        let report = report(&growth);
+        let begins = "2 x x, load 0.25 before. 3 rounds of 1 s. redis 7.\n";
+        assert!(report.starts_with(begins), "{report}");
+        for cells in [
+            "| 1,000,000 | 4,096 |           8 |     1,000 |",
+            "|     3.00 |   2.00 |     1.50 |      1 | 3,000 |",
+            "|          |   2.00 |          |      1 | 3,000 |",
+        ] {
+            assert!(report.contains(cells), "{cells}: {report}");
+        }
+    }
 }

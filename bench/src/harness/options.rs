@@ -92,10 +92,10 @@ pub struct RunOptions {
     /// What to ask, separated by commas; default: all
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAME,...")]
     workloads: Vec<Workload>,
-    /// Rounds of the page; the other workloads have half as many
+    /// Rounds of the page; the other workloads, and growth, have half as many
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub rounds: u32,
-    /// Seconds of each load
+    /// Seconds of each load; of growth, a third
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub seconds: u32,
     /// Connections, each with one request under way
@@ -111,13 +111,13 @@ pub struct RunOptions {
     #[arg(long)]
     pub quick: bool,
     /// Measure growth in place of the table: sessions, sizes, connections, conflicts
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["workloads", "connections", "sessions", "bytes", "svg", "image_size"])]
     pub growth: bool,
     /// File for all readings and medians
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// File for the picture
-    #[arg(long, value_name = "FILE", conflicts_with = "growth")]
+    #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
     /// Write the picture and the results into bench/results
     #[arg(long)]
@@ -134,6 +134,12 @@ impl RunOptions {
     #[must_use]
     pub fn subjects(&self) -> Vec<Subject> {
         chosen(&self.targets)
+    }
+
+    /// The same, if anything was named.
+    #[must_use]
+    pub fn named_subjects(&self) -> Option<Vec<Subject>> {
+        (!self.targets.is_empty()).then(|| self.subjects())
     }
 
     /// What is asked.
@@ -233,17 +239,38 @@ mod tests {
 
     #[test]
     fn wrong_input_is_refused_by_the_name_of_the_option() {
-        let cases: [&[&str]; 4] = [
-            &["--targets=nothing"],
-            &["--rounds=0"],
-            &["--seconds=x"],
-            &["--growth", "--svg=x"],
-        ];
-        for case in cases {
-            let error = parse(case).unwrap_err().to_string();
-            let option = case[0].split('=').next().unwrap();
+        for case in ["--targets=nothing", "--rounds=0", "--seconds=x"] {
+            let error = parse(&[case]).unwrap_err().to_string();
+            let option = case.split('=').next().unwrap();
             assert!(error.contains(option), "{error}");
         }
+    }
+
+    #[test]
+    fn what_growth_does_not_look_at_is_refused_beside_it() {
+        for option in [
+            "--workloads=page",
+            "--connections=8",
+            "--sessions=1000",
+            "--bytes=300",
+            "--svg=x",
+            "--image-size=1",
+        ] {
+            let error = parse(&["--growth", option]).unwrap_err().to_string();
+            for name in ["--growth", option.split('=').next().unwrap()] {
+                assert!(error.contains(name), "{error}");
+            }
+        }
+        let looked_at = [
+            "--growth",
+            "--targets=getex",
+            "--rounds=2",
+            "--seconds=2",
+            "--quick",
+            "--json=x",
+            "--write",
+        ];
+        assert!(parse(&looked_at).is_ok());
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub fn svg(results: &Results) -> Result<String, Failure> {
         panels: vec![rate, cpu],
         note: format!(
             "The same signed-in page; {} processors for server, Redis and load generator; {} connections; medians of {} rounds. bench/run",
-            c.processors, c.connections, c.rounds
+            c.machine.processors, c.connections, c.rounds
         ),
         height,
     };
@@ -98,15 +98,17 @@ fn panel(y: u32, title: &'static str, rows: &[Row], value: impl Fn(&Row) -> f64)
 #[cfg(test)]
 mod tests {
     use super::{super::results::samples::row, *};
-    use crate::harness::results::Conditions;
+    use crate::harness::results::{Conditions, Machine};
 
     fn results(rows: Vec<Row>) -> Results {
         Results {
             conditions: Conditions {
-                processor: "x".to_owned(),
-                processors: 2,
-                load_before: 0.0,
-                versions: std::collections::BTreeMap::new(),
+                machine: Machine {
+                    processor: "x".to_owned(),
+                    processors: 2,
+                    load_before: 0.0,
+                    versions: std::collections::BTreeMap::new(),
+                },
                 rounds: 5,
                 seconds: 3,
                 connections: 64,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{
     median::ratio,
     options::Workload,
-    results::{Conditions, Results, Row},
+    results::{Conditions, Machine, Results, Row},
     subject::Subject,
 };
 
@@ -59,7 +59,16 @@ pub fn number(value: f64) -> String {
     if value.abs() < 100.0 {
         return format!("{value:.1}");
     }
-    let digits = format!("{value:.0}");
+    thousands_apart(&format!("{value:.0}"))
+}
+
+/// A number of things.
+#[must_use]
+pub fn whole(number: u64) -> String {
+    thousands_apart(&number.to_string())
+}
+
+fn thousands_apart(digits: &str) -> String {
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && digit != '-' && (digits.len() - place).is_multiple_of(3) {
@@ -79,7 +88,7 @@ pub fn megabytes(bytes: u64) -> String {
 /// The whole report.
 #[must_use]
 pub fn report(results: &Results) -> String {
-    let mut text = conditions(&results.conditions);
+    let mut text = conditions_of_table(&results.conditions);
     for (workload, rows) in &results.workloads {
         let _ = write!(text, "\n{}:\n\n{}", workload.title(), requests(rows));
     }
@@ -90,26 +99,32 @@ pub fn report(results: &Results) -> String {
     text
 }
 
-/// Where and how it was measured, as a sentence.
+/// Where it was measured and how, in sentences.
 #[must_use]
-pub fn conditions(conditions: &Conditions) -> String {
-    let versions: Vec<String> = conditions
-        .versions
-        .iter()
+pub fn conditions(machine: &Machine, how: &str) -> String {
+    let versions = machine.versions.iter();
+    let versions: Vec<String> = versions
         .map(|(name, version)| format!("{name} {version}"))
         .collect();
     format!(
-        "{} x {}, load {} before. {} sessions of {} bytes, {} connections, {} rounds of {} s. {}.\n",
-        conditions.processors,
-        conditions.processor,
-        conditions.load_before,
-        number(conditions.sessions as f64).trim_end_matches(".00"),
+        "{} x {}, load {} before. {how}. {}.\n",
+        machine.processors,
+        machine.processor,
+        machine.load_before,
+        versions.join(", "),
+    )
+}
+
+fn conditions_of_table(conditions: &Conditions) -> String {
+    let how = format!(
+        "{} sessions of {} bytes, {} connections, {} rounds of {} s",
+        whole(conditions.sessions),
         conditions.bytes,
         conditions.connections,
         conditions.rounds,
         conditions.seconds,
-        versions.join(", "),
-    )
+    );
+    self::conditions(&conditions.machine, &how)
 }
 
 fn requests(rows: &[Row]) -> String {

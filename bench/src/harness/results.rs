@@ -107,9 +107,9 @@ pub struct Needs {
     pub image_bytes: Option<u64>,
 }
 
-/// Where and how it was measured.
+/// Where it was measured.
 #[derive(Clone, Debug, Serialize)]
-pub struct Conditions {
+pub struct Machine {
     /// The processor.
     pub processor: String,
     /// How many of them.
@@ -118,6 +118,14 @@ pub struct Conditions {
     pub load_before: f64,
     /// Versions of what is not pinned by lock files.
     pub versions: BTreeMap<String, String>,
+}
+
+/// Where and how the table was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Conditions {
+    /// Where.
+    #[serde(flatten)]
+    pub machine: Machine,
     /// Rounds of the page.
     pub rounds: u32,
     /// Seconds of each load.

@@ -1,6 +1,6 @@
 //! The main table: all programs at once, loaded in turn, round after round.
 
-use std::{fs, path::Path, thread};
+use std::{fs, path::Path};
 
 use super::{
     Failure, facts,
@@ -26,12 +26,15 @@ const STARTS: usize = 5;
 pub fn run(options: &RunOptions, folder: &Path) -> Result<Results, Failure> {
     let subjects = options.subjects();
     facts::needed(&subjects)?;
-    let conditions = conditions(options)?;
     let ticks = facts::ticks_per_second()?;
     let redis = Redis::start(folder)?;
     let conditions = Conditions {
-        versions: facts::versions(&redis)?,
-        ..conditions
+        machine: facts::machine(&redis)?,
+        rounds: options.rounds,
+        seconds: options.seconds,
+        connections: options.connections,
+        sessions: options.sessions,
+        bytes: options.bytes,
     };
     let starts = starts(options, &subjects, &redis, folder)?;
     let running = start_all(options, &subjects, &redis, folder)?;
@@ -58,27 +61,6 @@ pub fn run(options: &RunOptions, folder: &Path) -> Result<Results, Failure> {
         conditions,
         workloads,
         needs,
-    })
-}
-
-/// Where and how it is measured, but for the versions.
-pub(super) fn conditions(options: &RunOptions) -> Result<Conditions, Failure> {
-    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let loadavg = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load_before = facts::load_of_last_minute(&loadavg).unwrap_or(0.0);
-    if load_before > 0.5 {
-        eprintln!("The machine is busy (load {load_before}): what is measured will scatter.");
-    }
-    Ok(Conditions {
-        processor: facts::processor(&cpuinfo).unwrap_or("unknown").to_owned(),
-        processors: thread::available_parallelism()?.get(),
-        load_before,
-        versions: std::collections::BTreeMap::new(),
-        rounds: options.rounds,
-        seconds: options.seconds,
-        connections: options.connections,
-        sessions: options.sessions,
-        bytes: options.bytes,
     })
 }
 

@@ -96,12 +96,6 @@ impl Subject {
         }
     }
 
-    /// Whether it is of the workspace of the other crates.
-    #[must_use]
-    pub fn is_peer(self) -> bool {
-        matches!(self, Self::TowerSessions | Self::ActixSession)
-    }
-
     /// Whether it has a page of its own in place of the common one, and no counter.
     #[must_use]
     pub fn is_application(self) -> bool {
