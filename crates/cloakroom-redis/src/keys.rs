@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use cloakroom_core::{EndReason, SessionId, owner_index::Whose, store::TOMBSTONE_TTL};
 
+use crate::RedisStore;
+
 /// What a tombstone's key begins with. No prefix of a session begins so, and a Node peer that lists or clears the sessions
 /// below such a prefix does not meet it.
 const TOMBSTONE: &str = "ck:t:";
@@ -19,26 +21,23 @@ pub struct KeyNames {
     pub tombstone: String,
     /// The owner's claims, by their time.
     pub claims: String,
-    /// The same by the time until which they are kept.
-    pub keeps: String,
     /// The owner's revocation.
     pub revocation: String,
-    /// Everybody's revocation.
-    pub everybody: String,
-    /// The time of the latest revocation.
-    pub revision: String,
-    /// The last time that was given.
-    pub last: String,
-    /// The pattern of `SCAN` that matches what begins with the prefix, and nothing else.
-    pub pattern: String,
 }
 
 /// A key holds an id.
 impl fmt::Debug for KeyNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyNames")
-            .field("pattern", &self.pattern)
-            .finish_non_exhaustive()
+        f.debug_struct("KeyNames").finish_non_exhaustive()
+    }
+}
+
+impl RedisStore {
+    /// The pattern of `SCAN` that matches what begins with the prefix, and nothing else; for tools, as
+    /// [`key_names`](Self::key_names).
+    #[must_use]
+    pub fn key_pattern(&self) -> String {
+        pattern(self.prefix())
     }
 }
 
@@ -109,18 +108,13 @@ impl Keys {
         }
     }
 
-    /// All of them.
+    /// Those that tools ask for.
     pub(crate) fn names(&self, id: &SessionId, owner: &str) -> KeyNames {
         KeyNames {
             session: self.session(id),
             tombstone: self.tombstone(id),
             claims: self.claims(owner),
-            keeps: self.keeps(owner),
             revocation: self.revocation(Whose::Owner(owner)),
-            everybody: self.revocation(Whose::Everybody),
-            revision: self.revision(),
-            last: self.last(),
-            pattern: self.pattern(),
         }
     }
 
@@ -130,18 +124,23 @@ impl Keys {
         SessionId::parse(std::str::from_utf8(rest).ok()?)
     }
 
-    /// The pattern that matches the prefix and nothing else, whatever characters it has.
+    /// The pattern of the keys below the prefix.
     pub(crate) fn pattern(&self) -> String {
-        let mut pattern = String::with_capacity(self.prefix.len() + 8);
-        for c in self.prefix.chars() {
-            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
-                pattern.push('\\');
-            }
-            pattern.push(c);
-        }
-        pattern.push('*');
-        pattern
+        pattern(&self.prefix)
     }
+}
+
+/// The pattern that matches the prefix and nothing else, whatever characters it has.
+fn pattern(prefix: &str) -> String {
+    let mut pattern = String::with_capacity(prefix.len() + 8);
+    for c in prefix.chars() {
+        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('*');
+    pattern
 }
 
 /// Whether a cluster looks at a part of the key alone: what stands between the first `{` and the next `}`, if anything does.
@@ -282,18 +281,10 @@ mod tests {
         };
         let id = SessionId::parse("hunter2").unwrap();
         let names = keys.names(&id, "hanako");
+        assert_eq!(names.session, "a{:hunter2");
         assert_eq!(names.tombstone, "ck:t:{a{:hunter2}");
-        assert_eq!(
-            [
-                &names.claims,
-                &names.keeps,
-                &names.revocation,
-                &names.everybody,
-                &names.revision,
-                &names.last
-            ],
-            index("a{:", "hanako").each_ref()
-        );
+        let [claims, _, revocation, ..] = index("a{:", "hanako");
+        assert_eq!([&names.claims, &names.revocation], [&claims, &revocation]);
         assert!(!format!("{names:?}").contains("hunter2"));
     }
 }

@@ -1,6 +1,6 @@
 //! What lies under the prefix: sessions that Node reads as we do, and nothing else.
 
-use cloakroom::{SessionId, core::record::check_name, redis::RedisStore};
+use cloakroom::{core::record::check_name, redis::RedisStore};
 
 use super::finding::Finding;
 use crate::{
@@ -50,10 +50,7 @@ const TYPES: [&str; 5] = ["hash", "list", "set", "zset", "stream"];
 const STEPS: usize = 8;
 
 async fn strangers(store: &RedisStore) -> Result<Option<Finding>, Failure> {
-    let Some(probe) = SessionId::parse("cloakroom-doctor") else {
-        return Ok(None);
-    };
-    let pattern = store.key_names(&probe, "").pattern;
+    let pattern = store.key_pattern();
     for kind in TYPES {
         let mut cursor = "0".to_owned();
         for _ in 0..STEPS {
@@ -188,7 +185,7 @@ pub(super) async fn sample(opened: &Opened, most: u32) -> Result<Vec<Finding>, F
 mod tests {
     use std::time::Duration;
 
-    use cloakroom::core::store::Stored;
+    use cloakroom::{SessionId, core::store::Stored};
 
     use super::*;
     use crate::doctor::finding::Level;
