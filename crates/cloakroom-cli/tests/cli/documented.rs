@@ -4,7 +4,6 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -18,6 +17,7 @@ use cloakroom_cli::cli::Cli;
 use crate::{
     stage::{HOUR, PROGRAM, id, put, store},
     support::{Program, Server},
+    watching::Watching,
 };
 
 fn checkout() -> PathBuf {
@@ -99,15 +99,9 @@ fn watched(server: &Server, watch: &mut Command) -> String {
         "Zt5LmQx8RwYc2VbN7pKsHd3JfG6aUeB1",
         "Hj4kPw9TzXc1VbN6mQsLd8RfG2yUeA7o",
     );
-    let mut child = watch
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut said = vec![notes.next().unwrap().unwrap()];
-    let mut next = || said.push(events.next().unwrap().unwrap());
+    let mut watching = Watching::start(watch);
+    let mut said = vec![watching.note().unwrap()];
+    let mut next = || said.push(watching.event());
     put(server, anonymous, r#"{"cookie":{}}"#, HOUR);
     next();
     let value = r#"{"cookie":{},"__ck":{"owner":"aya","signedIn":1795641518229}}"#;
@@ -117,8 +111,6 @@ fn watched(server: &Server, watch: &mut Command) -> String {
     next();
     server.call(&["DEL", &format!("sess:{aya}")]);
     next();
-    child.kill().unwrap();
-    child.wait().unwrap();
     said.join("\n")
 }
 

@@ -14,4 +14,5 @@ mod sessions;
 mod stage;
 mod terminal;
 mod watch;
+mod watching;
 mod wrong;
