@@ -252,7 +252,7 @@ impl Stage {
 
     /// Drops every handle and opens the store again.
     pub(crate) async fn reopen(mut self) -> Step<Self> {
-        // The store must really be closed: the suite holds nothing but this placeholder meanwhile.
+        // The store must really be closed: the suite holds nothing but this stand-in meanwhile.
         let nothing: Arc<dyn Store> = Arc::new(Closed);
         self.probe = Probe(nothing.clone());
         self.opened.handle = Handle::new(nothing);
