@@ -34,6 +34,7 @@ macro_rules! __for_each_case {
                 long_ttls_are_cut_and_never_refused
                 remaining_is_never_more_than_the_ttl
                 renew_shortens_and_lengthens
+                renewals_together_have_answers_of_their_own
                 replace_sets_a_new_time
                 a_refused_replace_leaves_the_time_alone
                 a_tombstone_stands_longer_than_the_session_would_have_lived

@@ -91,6 +91,11 @@ impl Probe {
         ok("renew", self.0.renew(id, ttl)).await
     }
 
+    pub(crate) async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Step<Vec<bool>> {
+        let renewed = async { self.0.renew_all(renewals).await.into_iter().collect() };
+        ok("renew_all", renewed).await
+    }
+
     pub(crate) async fn end(&self, id: &SessionId, reason: EndReason) -> Step<bool> {
         ok("end", self.0.end(id, reason)).await
     }

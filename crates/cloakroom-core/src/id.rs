@@ -25,7 +25,8 @@ impl SessionId {
     pub fn from_random(bytes: [u8; ID_BYTES]) -> Self {
         let mut text = [0_u8; ID_BYTES / 3 * 4];
         let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
-        Self(String::from_utf8_lossy(&text[..written]).into())
+        // Base64 is ASCII.
+        Self(str::from_utf8(&text[..written]).unwrap_or_default().into())
     }
 
     /// Checks the grammar. `None` means that this text is no id and no store needs to be asked.

@@ -28,6 +28,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use crate::{Error, SessionId};
 
@@ -107,8 +108,10 @@ pub enum Retired {
 
 /// A place that keeps sessions. See the [module's documentation](self) for the law.
 ///
-/// No method has a default body: a wrapper that forgets one must not compile. The trait is usable as `Arc<dyn Store>`,
-/// which implements it too. Callers put a deadline on each call; a store must survive that its futures are dropped.
+/// No method of the law has a default body: a wrapper that forgets one must not compile. [`renew_all`](Store::renew_all) and
+/// [`deadline`](Store::deadline) have one, since without them a store is slower and nothing else. The trait is usable as
+/// `Arc<dyn Store>`, which implements it too. Callers put a deadline on each call; a store must survive that its futures are
+/// dropped.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Looks a session up. Changes nothing, and works where writing does not.
@@ -129,6 +132,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Gives a live session a new time to live, shorter or longer than before. `false` if it is not live.
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error>;
+
+    /// [`renew`](Store::renew) for several sessions, with an answer for each in their order. Each page that is read renews a
+    /// session, so a store that can do several in one round trip, or in one transaction, should. Where one session is named
+    /// twice, the later time counts.
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        join_all(renewals.iter().map(|(id, ttl)| self.renew(id, *ttl))).await
+    }
+
+    /// After which time each call is answered whatever happens, with an error if need be; `None` if the store does not see
+    /// to that. Callers whose own deadline is not shorter need no timer of their own.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
 
     /// Ends a session and leaves a tombstone that says why, whether it was live or not; the answer says if it was. Where
     /// a tombstone stands already it is kept, reason included, except that `Destroyed` replaces `Rotated`.
@@ -161,6 +177,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         (**self).renew(id, ttl).await
+    }
+
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        (**self).renew_all(renewals).await
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        (**self).deadline()
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {

@@ -1,8 +1,9 @@
 //! The names of keys.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io::Write as _, sync::Arc};
 
 use cloakroom_core::{EndReason, SessionId, owner_index::Whose, store::TOMBSTONE_TTL};
+use redis::{RedisWrite, ToRedisArgs};
 
 use crate::RedisStore;
 
@@ -47,15 +48,36 @@ pub(crate) struct Keys {
     pub(crate) prefix: Arc<str>,
 }
 
+/// A key for a command, which writes it down without a text of its own: each page has three of them.
+pub(crate) struct InParts<'a, const N: usize>([&'a str; N]);
+
+impl<const N: usize> ToRedisArgs for InParts<'_, N> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let mut argument = out.writer_for_next_arg();
+        for part in self.0 {
+            // Into memory: it cannot fail.
+            let _ = argument.write_all(part.as_bytes());
+        }
+    }
+}
+
 impl Keys {
     pub(crate) fn session(&self, id: &SessionId) -> String {
-        [&*self.prefix, id.as_str()].concat()
+        self.session_in_parts(id).0.concat()
+    }
+
+    pub(crate) fn session_in_parts<'a>(&'a self, id: &'a SessionId) -> InParts<'a, 2> {
+        InParts([&self.prefix, id.as_str()])
+    }
+
+    pub(crate) fn tombstone(&self, id: &SessionId) -> String {
+        self.tombstone_in_parts(id).0.concat()
     }
 
     /// In the slot of the session itself: by braces around its key, or by those that the prefix has.
-    pub(crate) fn tombstone(&self, id: &SessionId) -> String {
+    pub(crate) fn tombstone_in_parts<'a>(&'a self, id: &'a SessionId) -> InParts<'a, 5> {
         let (open, close) = self.braces();
-        [TOMBSTONE, open, &*self.prefix, id.as_str(), close].concat()
+        InParts([TOMBSTONE, open, &self.prefix, id.as_str(), close])
     }
 
     /// A session's key and its tombstone's, as the scripts take them.

@@ -17,7 +17,7 @@
 
 use std::{
     future::pending,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -179,6 +179,10 @@ impl Link {
         &self.shared.target
     }
 
+    pub(crate) fn command_timeout(&self) -> Duration {
+        self.command_timeout
+    }
+
     /// What the server of the present connection is.
     pub(crate) fn info(&self) -> Option<ServerInfo> {
         match &*self.shared.state.borrow() {
@@ -267,11 +271,6 @@ impl Link {
 }
 
 impl Call<'_> {
-    /// The moment at which the call is over.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     pub(crate) async fn live(&self) -> Result<Arc<Live>, Fault> {
         self.link.live(self.deadline).await
     }
@@ -282,7 +281,8 @@ impl Call<'_> {
         live: &Arc<Live>,
         commands: &Pipeline,
     ) -> Result<Vec<Value>, Fault> {
-        let answers = self.watched(live, live.wire.pipeline(commands)).await?;
+        let answers = pin!(live.wire.pipeline(commands));
+        let answers = self.watched(live, answers).await?;
         for answer in &answers {
             note(live, answer);
         }
@@ -290,7 +290,8 @@ impl Call<'_> {
     }
 
     pub(crate) async fn command(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, Fault> {
-        let answer = self.watched(live, live.wire.command(command)).await?;
+        let answer = pin!(live.wire.command(command));
+        let answer = self.watched(live, answer).await?;
         note(live, &answer);
         Ok(answer)
     }
@@ -298,7 +299,7 @@ impl Call<'_> {
     async fn watched<T>(
         &self,
         live: &Arc<Live>,
-        answer: impl Future<Output = Result<T, Fault>>,
+        answer: Pin<&mut impl Future<Output = Result<T, Fault>>>,
     ) -> Result<T, Fault> {
         let mut waiting = Waiting {
             live,

@@ -1,13 +1,13 @@
 //! The store: each call of the law in one round trip.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store, Stored,
 };
-use redis::{Cmd, Pipeline, Value};
+use redis::{Cmd, Pipeline, ToRedisArgs, Value};
 
 use crate::{
     address::Address,
@@ -16,7 +16,6 @@ use crate::{
     fault::{Fault, Refusal},
     keys::{KeyNames, Keys, reason, tombstone_millis, word},
     link::{Call, Link, Live},
-    renewals::Renewals,
     script::{self, Script},
     server::ServerInfo,
 };
@@ -31,7 +30,6 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) link: Link,
-    pub(crate) renewals: Renewals,
     max_value_size: usize,
 }
 
@@ -57,7 +55,6 @@ impl RedisStore {
         let inner = Arc::new(Inner {
             keys: Keys { prefix },
             link,
-            renewals: Renewals::default(),
             max_value_size,
         });
         Self { inner }
@@ -150,9 +147,32 @@ impl Store for RedisStore {
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
-        let _known = self.inner.forgets(id);
-        let renewed = self.inner.renew(id, ttl).await;
-        renewed.map_err(|fault| self.fail(fault))
+        let renewal = [(id.clone(), ttl)];
+        let mut renewed = self.renew_all(&renewal).await;
+        renewed.pop().unwrap_or(Ok(false))
+    }
+
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        let _known: Vec<_> = renewals
+            .iter()
+            .map(|(id, _)| self.inner.forgets(id))
+            .collect();
+        match self.inner.renew(renewals).await {
+            Ok(renewed) => {
+                let renewed = renewed.into_iter();
+                renewed
+                    .map(|renewed| renewed.map_err(|fault| self.fail(fault)))
+                    .collect()
+            }
+            Err(fault) => {
+                let fail = |_| Err(self.fail(fault.clone()));
+                renewals.iter().map(fail).collect()
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        Some(self.inner.link.command_timeout())
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
@@ -185,10 +205,9 @@ impl Inner {
     /// What [`found`](Self::found) reads the answers of.
     pub(crate) fn look(&self, id: &SessionId) -> Pipeline {
         let mut look = Pipeline::with_capacity(4);
-        let key = self.keys.session(id);
-        look.add_command(on_key("GET", &key))
-            .add_command(on_key("PTTL", &key))
-            .add_command(on_key("GET", &self.keys.tombstone(id)));
+        look.add_command(on_key("GET", self.keys.session_in_parts(id)))
+            .add_command(on_key("PTTL", self.keys.session_in_parts(id)))
+            .add_command(on_key("GET", self.keys.tombstone_in_parts(id)));
         look
     }
 
@@ -375,9 +394,13 @@ impl Inner {
         call: &Call<'_>,
         commands: &Pipeline,
     ) -> Result<Vec<Value>, Fault> {
-        match call.pipeline(&call.live().await?, commands).await {
-            Err(Fault::Lost) => call.pipeline(&call.live().await?, commands).await,
-            answers => answers,
+        let mut again = true;
+        loop {
+            let live = call.live().await?;
+            match call.pipeline(&live, commands).await {
+                Err(Fault::Lost) if mem::take(&mut again) => {}
+                answers => return answers,
+            }
         }
     }
 
@@ -431,9 +454,12 @@ impl Inner {
     }
 }
 
+/// Room for a command's name, a key as most are, and a number.
+const KEY_ROOM: usize = 96;
+
 /// A command whose first argument is a key.
-pub(crate) fn on_key(name: &str, key: &str) -> Cmd {
-    let mut command = Cmd::with_capacity(3, name.len() + key.len() + 20);
+pub(crate) fn on_key(name: &str, key: impl ToRedisArgs) -> Cmd {
+    let mut command = Cmd::with_capacity(3, KEY_ROOM);
     command.arg(name).arg(key);
     command
 }

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     task::{Poll, ready},
 };
 
@@ -55,13 +55,14 @@ impl Wire {
 
     pub(crate) async fn command(&self, command: &Cmd) -> Result<Value, Fault> {
         let mut conn = self.conn.clone();
-        self.answer(conn.send_packed_command(command)).await
+        let answer = pin!(conn.send_packed_command(command));
+        self.answer(answer).await
     }
 
     /// Sends the commands at once and waits for all answers.
     pub(crate) async fn pipeline(&self, commands: &Pipeline) -> Result<Vec<Value>, Fault> {
         let mut conn = self.conn.clone();
-        let answers = conn.send_packed_commands(commands, 0, commands.len());
+        let answers = pin!(conn.send_packed_commands(commands, 0, commands.len()));
         let answers = self.answer(answers).await?;
         if answers.len() == commands.len() {
             Ok(answers)
@@ -70,8 +71,13 @@ impl Wire {
         }
     }
 
-    async fn answer<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Fault> {
-        let (mut answer, mut ended) = (pin!(answer), pin!(self.driven.closed()));
+    /// The client's futures have more than a kilobyte: they are pinned where they are made, since each hand that they went
+    /// through would copy them.
+    async fn answer<T>(
+        &self,
+        mut answer: Pin<&mut impl Future<Output = RedisResult<T>>>,
+    ) -> Result<T, Fault> {
+        let mut ended = pin!(self.driven.closed());
         poll_fn(|cx| {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(answer.map_err(Fault::from));

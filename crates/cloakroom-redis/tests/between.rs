@@ -250,16 +250,17 @@ async fn renewals_that_go_together_have_answers_of_their_own(program: Program) {
     let commands = || -> u64 { server.stat("total_commands_processed").parse().unwrap() };
     let before = commands();
     let long = HOUR * 2;
-    let answers = tokio::join!(
-        store.renew(&live, long),
-        store.renew(&never, long),
-        store.renew(&back, long),
-        store.renew(&other, HOUR * 3),
-        store.renew(&live, HOUR * 4),
-    );
-    let (live_first, never_lived, came_back, other_one, live_last) = answers;
-    assert!(live_first.unwrap() && other_one.unwrap() && live_last.unwrap());
-    assert!(!never_lived.unwrap() && !came_back.unwrap());
+    let answers = store
+        .renew_all(&[
+            (live.clone(), long),
+            (never, long),
+            (back, long),
+            (other.clone(), HOUR * 3),
+            (live.clone(), HOUR * 4),
+        ])
+        .await;
+    let answers: Vec<bool> = answers.into_iter().map(Result::unwrap).collect();
+    assert_eq!(answers, [true, false, false, true, true]);
     // One EXISTS for all, then one for each, since a tombstone is there; the key that came back is deleted again.
     let most = 5 + 1 + 5 + 1 + 2;
     assert!(commands() - before <= most, "{}", commands() - before);

@@ -205,6 +205,22 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        let rows = renewals.iter();
+        let rows: Vec<_> = rows
+            .map(|(id, ttl)| (self.key(id), self.expiry(*ttl)))
+            .collect();
+        let renewed = self.inner.writer.call(0, move |conn, now| {
+            let rows = rows.iter();
+            rows.map(|(key, expires)| rows::renew(conn, key, *expires, now))
+                .collect::<Result<Vec<bool>, Fault>>()
+        });
+        match renewed.await {
+            Ok(renewed) => renewed.into_iter().map(Ok).collect(),
+            Err(fault) => renewals.iter().map(|_| Err(self.fail(fault))).collect(),
+        }
+    }
+
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         let key = self.key(id);
         self.write(0, move |conn, now| rows::end(conn, &key, reason, now))

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
     pub(crate) deadline: Duration,
+    /// The store answers within the deadline by itself.
+    pub(crate) store_is_punctual: bool,
     pub(crate) eager: bool,
     pub(crate) outage: OutagePolicy,
     pub(crate) renderer: Renderer,

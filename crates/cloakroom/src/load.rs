@@ -212,12 +212,15 @@ pub(crate) fn fresh(config: &Config, reason: NewReason, secure: bool) -> Result<
     ))
 }
 
-/// A store's call under the deadline, measured.
+/// A store's call under the deadline, measured. A store that keeps the deadline by itself needs no second timer for it.
 pub(crate) async fn timed<T>(
     config: &Config,
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    if config.store_is_punctual {
+        return measured(operation, call).await;
+    }
     within(config.deadline, operation, call).await
 }
 
@@ -227,18 +230,26 @@ pub(crate) async fn within<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    let call = tokio::time::timeout(deadline, call);
+    measured(operation, async {
+        call.await.unwrap_or_else(|_| Err(overdue(deadline)))
+    })
+    .await
+}
+
+async fn measured<T>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
     let start = Instant::now();
-    let answer = match tokio::time::timeout(deadline, call).await {
-        Ok(answer) => answer,
-        Err(_) => Err(overdue(deadline)),
-    };
+    let answer = call.await;
     observe::store_call(operation, start.elapsed(), answer.as_ref().err());
     answer
 }
 
 /// No answer within the deadline.
 #[cold]
-pub(crate) fn overdue(deadline: Duration) -> Error {
+fn overdue(deadline: Duration) -> Error {
     Error::new(
         ErrorKind::Timeout,
         format!("the session store did not answer within the deadline of {deadline:?}"),

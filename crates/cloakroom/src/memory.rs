@@ -41,6 +41,9 @@ use owners::Owners;
 /// How many expired entries a change removes on its way: more than the one entry it can add, so that the rest shrinks.
 const SWEPT_BY_A_CHANGE: usize = 4;
 
+/// How many sessions are renewed before others are let in.
+const RENEWED_AT_ONCE: usize = 64;
+
 /// How many entries the background thread removes before it lets others in.
 const SWEPT_AT_ONCE: usize = 512;
 
@@ -210,6 +213,21 @@ impl State {
         self.entries.insert(id.clone(), Entry { until, kind });
     }
 
+    fn renew(&mut self, id: &SessionId, ttl: Duration, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else {
+            return false;
+        };
+        if entry.until <= now || matches!(entry.kind, Kind::Tombstone(_)) {
+            return false;
+        }
+        let mut due = (entry.until, id.clone());
+        entry.until = now.saturating_add(ttl);
+        self.due.remove(&due);
+        due.0 = entry.until;
+        self.due.insert(due);
+        true
+    }
+
     fn remove(&mut self, id: &SessionId) {
         if let Some((id, entry)) = self.entries.remove_entry(id) {
             self.sessions -= usize::from(matches!(entry.kind, Kind::Session(_)));
@@ -310,13 +328,22 @@ impl Store for MemoryStore {
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
-        Ok(self.change(|state, now| match state.get(id, now) {
-            Loaded::Live(stored) => {
-                state.put(id, Kind::Session(stored.value), ttl, now);
-                true
-            }
-            _ => false,
-        }))
+        Ok(self.change(|state, now| state.renew(id, ttl, now)))
+    }
+
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        let renewed = renewals.chunks(RENEWED_AT_ONCE).flat_map(|some| {
+            self.change(|state, now| {
+                let renewed = some.iter().map(|(id, ttl)| Ok(state.renew(id, *ttl, now)));
+                renewed.collect::<Vec<_>>()
+            })
+        });
+        renewed.collect()
+    }
+
+    /// It never waits for anything.
+    fn deadline(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {

@@ -15,7 +15,7 @@
 //! | `cloakroom_revocations_total` | counter | `scope`: `session`, `owner`, `everybody` | sessions revoked by somebody |
 //! | `cloakroom_evictions_total` | counter | `outcome`: `evicted`, `refused` | sessions ended, and sign-ins refused, for the owner's limit |
 //! | `cloakroom_adoptions_total` | counter | `outcome`: `adopted`, `moved`, `released` | sessions whose data told of another owner |
-//! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls |
+//! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls; renewals that are made together are one |
 
 use std::time::Duration;
 
@@ -77,7 +77,11 @@ pub(crate) fn store_call(operation: &'static str, took: Duration, error: Option<
     known!(histogram, "cloakroom_store_seconds", "operation" => operation, ["load", "renew", "replace"])
         .record(took);
     if let Some(error) = error {
-        metrics::counter!("cloakroom_failures_total", "kind" => error.kind().as_str()).increment(1);
-        tracing::warn!(operation, kind = %error.kind(), %error, "the session store failed");
+        store_failure(operation, error);
     }
+}
+
+pub(crate) fn store_failure(operation: &'static str, error: &Error) {
+    metrics::counter!("cloakroom_failures_total", "kind" => error.kind().as_str()).increment(1);
+    tracing::warn!(operation, kind = %error.kind(), %error, "the session store failed");
 }

@@ -1,8 +1,8 @@
 //! Renewals beside the response: nobody waits for them.
 //!
-//! One task makes them, all that have come up since it last looked at once: a task for each would be dearer than the
-//! renewal, and a store that can send several together gets them together. Each has a deadline of its own, and one that is
-//! slow holds up no other.
+//! One task makes them, all that have come up since it last looked in one call of the store: a task for each would be
+//! dearer than the renewal, and a store can do many of them in one round trip. Each such call has the deadline, and one that
+//! is slow does not hold up the next.
 
 use std::{
     mem,
@@ -13,12 +13,9 @@ use std::{
 
 use cloakroom_core::{Error, SessionId};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, timeout},
-};
+use tokio::{sync::Notify, time::sleep};
 
-use crate::{config::Config, load::overdue, observe};
+use crate::{config::Config, load::timed, observe};
 
 /// How many renewals may wait at once, and how many may be under way; more than that are dropped, and counted.
 const AT_ONCE: usize = 1024;
@@ -102,17 +99,21 @@ async fn make(mut running: Running) {
             tokio::select! {
                 biased;
                 () = &mut gathered => break,
-                Some(_) = under_way.next() => running.under_way = under_way.len(),
+                Some(made) = under_way.next() => running.under_way -= made,
             }
         }
         let Some(renewals) = running.next() else {
             return;
         };
-        for (id, ttl) in renewals {
-            let config = Arc::clone(&running.config);
-            under_way.push(async move { renew(&config, &id, ttl).await });
+        if renewals.is_empty() {
+            continue;
         }
-        running.under_way = under_way.len();
+        running.under_way += renewals.len();
+        let config = Arc::clone(&running.config);
+        under_way.push(async move {
+            renew_all(&config, &renewals).await;
+            renewals.len()
+        });
     }
 }
 
@@ -161,17 +162,25 @@ impl Drop for Running {
 /// Renews, and says whether the session is known to live. A failure is counted and logged and nobody's trouble: where the
 /// store can be read and not written, reading works.
 pub(crate) async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
-    let start = Instant::now();
-    let renewed = match timeout(config.deadline, config.store.renew(id, ttl)).await {
-        Ok(renewed) => renewed,
-        Err(_) => Err(overdue(config.deadline)),
-    };
-    note(start, &renewed);
+    let renewed = timed(config, "renew", config.store.renew(id, ttl)).await;
+    note(&renewed);
     matches!(renewed, Ok(true))
 }
 
-fn note(start: Instant, renewed: &Result<bool, Error>) {
-    observe::store_call("renew", start.elapsed(), renewed.as_ref().err());
+/// The same for several. Those that fail mostly fail for one reason: the first one tells it.
+async fn renew_all(config: &Config, renewals: &[Renewal]) {
+    let call = async { Ok(config.store.renew_all(renewals).await) };
+    let Ok(renewed) = timed(config, "renew", call).await else {
+        renewals.iter().for_each(|_| observe::renewal("error"));
+        return;
+    };
+    renewed.iter().for_each(note);
+    if let Some(error) = renewed.iter().find_map(|renewed| renewed.as_ref().err()) {
+        observe::store_failure("renew", error);
+    }
+}
+
+fn note(renewed: &Result<bool, Error>) {
     observe::renewal(match renewed {
         Ok(true) => "done",
         Ok(false) => "gone",

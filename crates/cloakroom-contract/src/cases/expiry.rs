@@ -271,6 +271,54 @@ pub(crate) async fn renew_shortens_and_lengthens(factory: &dyn StoreFactory) -> 
     stage.probe.missing(&short, when).await
 }
 
+/// Rule 4 for `renew_all`: an answer for each, and nothing revived because its neighbours live.
+pub(crate) async fn renewals_together_have_answers_of_their_own(
+    factory: &dyn StoreFactory,
+) -> Step {
+    let stage = open(factory).await?;
+    ensure_eq!(
+        stage.probe.renew_all(&[]).await?,
+        Vec::<bool>::new(),
+        "renew_all of nothing"
+    );
+    let [live, other, ended, never] = [(); 4].map(|()| fresh_id());
+    for id in [&live, &other, &ended] {
+        stage.probe.make(id, &b"value"[..], HOUR).await?;
+    }
+    stage.probe.end(&ended, EndReason::Destroyed).await?;
+    let since = Instant::now();
+    let times = [
+        (&live, HOUR * 3),
+        (&never, HOUR),
+        (&ended, HOUR),
+        (&other, HOUR * 4),
+        (&live, HOUR * 2),
+    ];
+    let renewed = stage
+        .probe
+        .renew_all(&times.map(|(id, ttl)| (id.clone(), ttl)))
+        .await?;
+    ensure_eq!(
+        renewed,
+        vec![true, false, false, true, true],
+        "renew_all of a live session, none, an ended one, and two live ones"
+    );
+    let when = "after renew_all";
+    for (id, ttl) in [(&live, HOUR * 2), (&other, HOUR * 4)] {
+        let Loaded::Live(stored) = stage.probe.load(id).await? else {
+            return Err(Stop::failed("after renew_all a live session is gone"));
+        };
+        within(&stage, &stored, ttl, since, when)?;
+        let left = stored.remaining.unwrap_or(Duration::MAX);
+        ensure!(
+            left > ttl - HOUR / 2,
+            "{when} a session has {left:?} left, of {ttl:?}"
+        );
+    }
+    stage.probe.missing(&never, when).await?;
+    stage.probe.ended(&ended, EndReason::Destroyed, when).await
+}
+
 /// `replace` gives the new time to live, shorter or longer: a value without its time would outlive or undercut it.
 pub(crate) async fn replace_sets_a_new_time(factory: &dyn StoreFactory) -> Step {
     let stage = open(factory).await?;

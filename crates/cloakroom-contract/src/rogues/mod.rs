@@ -109,6 +109,10 @@ rogues! {
         "races::retire_against_renew_leaves_nothing_live",
         "races::renew_against_replace_keeps_the_new_bytes",
     ];
+    /// `renew_all` answers for the whole as its first session.
+    RenewAllAnswersOnce => ["expiry::renewals_together_have_answers_of_their_own"];
+    /// `renew_all` begins with the last one.
+    RenewAllBackwards => ["expiry::renewals_together_have_answers_of_their_own"];
     /// `renew` takes the session away and puts it back.
     RenewInPieces => ["cancel::a_dropped_renew_is_before_or_after"];
     /// `end` deletes and leaves no tombstone.

@@ -460,6 +460,26 @@ impl Store for RogueStore {
         self.heard(renewed, false)
     }
 
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        let mut order: Vec<_> = renewals.iter().collect();
+        if self.rogue == Rogue::RenewAllBackwards {
+            order.reverse();
+        }
+        let mut renewed = Vec::with_capacity(order.len());
+        for (id, ttl) in order {
+            renewed.push(self.renew(id, *ttl).await);
+        }
+        match self.rogue {
+            Rogue::RenewAllBackwards => renewed.reverse(),
+            Rogue::RenewAllAnswersOnce => {
+                let first = matches!(renewed.first(), Some(Ok(true)));
+                renewed.iter_mut().for_each(|renewed| *renewed = Ok(first));
+            }
+            _ => {}
+        }
+        renewed
+    }
+
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
         let was_live = self.finish(&self.key(id), reason).await;
         self.heard(was_live, false)

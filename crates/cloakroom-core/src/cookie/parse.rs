@@ -75,14 +75,13 @@ fn unquote(text: &str) -> &str {
 
 /// All or nothing: `percent_encoding` would leave a malformed escape in place and decode the others.
 fn decode(text: &str) -> Option<String> {
+    let mut pieces = text.as_bytes().split(|&byte| byte == b'%');
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            16 * hex_digit(rest.next()?)? + hex_digit(rest.next()?)?
-        } else {
-            byte
-        });
+    bytes.extend_from_slice(pieces.next()?);
+    for piece in pieces {
+        let (&[high, low], rest) = piece.split_first_chunk()?;
+        bytes.push(16 * hex_digit(high)? + hex_digit(low)?);
+        bytes.extend_from_slice(rest);
     }
     String::from_utf8(bytes).ok()
 }

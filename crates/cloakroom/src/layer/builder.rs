@@ -330,6 +330,7 @@ impl SessionLayerBuilder {
             Some(owned) => owned.owners.index.clone(),
             None => self.store,
         };
+        let store_is_punctual = store.deadline().is_some_and(|own| own <= self.deadline);
         let mut policy = self.policy;
         policy.owners = owned.is_some();
         let cookie_name = self.cookie.name.as_str().into();
@@ -343,6 +344,7 @@ impl SessionLayerBuilder {
             clock: self.clock,
             ids: self.ids.0,
             deadline: self.deadline,
+            store_is_punctual,
             eager: self.eager,
             outage: self.outage,
             renderer: self.renderer,

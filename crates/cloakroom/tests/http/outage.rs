@@ -21,7 +21,14 @@ fn client(
     configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
 ) -> (Client, Troubled) {
     let store = Troubled::new(MemoryStore::new());
-    let layer = configure(article(store.clone())).build().unwrap();
+    (client_of(store.clone(), configure), store)
+}
+
+fn client_of(
+    store: Troubled,
+    configure: impl FnOnce(SessionLayerBuilder) -> SessionLayerBuilder,
+) -> Client {
+    let layer = configure(article(store)).build().unwrap();
     let app = Router::new()
         .route(
             "/read",
@@ -50,7 +57,7 @@ fn client(
             ),
         )
         .layer(layer);
-    (Client::new(app), store)
+    Client::new(app)
 }
 
 /// R39; Django 5.2's cache backend, oauth2-proxy, harbor#23290: an outage is not "no session".
@@ -89,6 +96,30 @@ async fn a_store_that_never_answers_costs_the_deadline_and_no_more() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{silent}");
         let waited = start.elapsed().as_millis();
         assert!((100..=200).contains(&waited), "{silent}: {waited} ms");
+    }
+}
+
+/// `Store::deadline`: a timer of the layer's own would be a second one for each call.
+#[tokio::test(start_paused = true)]
+async fn a_store_is_believed_that_keeps_a_deadline_as_short_as_the_layer_s() {
+    let (layers, slow) = (Duration::from_millis(100), Duration::from_millis(150));
+    for (own, status) in [
+        (layers, StatusCode::OK),
+        (layers * 2, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let store = Troubled::punctual(MemoryStore::new(), own);
+        let client = client_of(store.clone(), |layer| layer.deadline(layers));
+        client.get("/write").await;
+        // Longer than it has said: only a timer of the layer's ends this.
+        store.slow(&["load"], slow);
+        let start = Instant::now();
+        assert_eq!(client.get("/read").await.status, status, "{own:?}");
+        let waited = if status == StatusCode::OK {
+            slow
+        } else {
+            layers
+        };
+        assert_eq!(start.elapsed().as_millis(), waited.as_millis(), "{own:?}");
     }
 }
 

@@ -66,6 +66,18 @@ async fn who_waits_until_all_is_settled_finds_the_renewals_made() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pages_that_are_read_together_are_renewed_in_one_call() {
+    let stage = Stage::new();
+    stage.client.get("/count").await;
+    stage.store.take_calls();
+    for _ in 0..5 {
+        stage.client.get("/read").await;
+    }
+    stage.layer.settled().await;
+    assert_eq!(stage.renewals(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewal_that_hangs_holds_up_no_other() {
     let stage = Stage::new();
     stage.client.get("/count").await;

@@ -24,6 +24,7 @@ pub struct Troubled(Arc<Inner>);
 struct Inner {
     store: Arc<dyn Store>,
     index: Option<Arc<dyn OwnerIndex>>,
+    deadline: Option<Duration>,
     calls: Mutex<Vec<&'static str>>,
     trouble: Mutex<Trouble>,
 }
@@ -52,6 +53,18 @@ impl Troubled {
         Self(Arc::new(Inner {
             store: Arc::new(store),
             index: None,
+            deadline: None,
+            calls: Mutex::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// One that says that it answers within `deadline` by itself.
+    pub fn punctual(store: impl Store, deadline: Duration) -> Self {
+        Self(Arc::new(Inner {
+            store: Arc::new(store),
+            index: None,
+            deadline: Some(deadline),
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
@@ -62,6 +75,7 @@ impl Troubled {
         Self(Arc::new(Inner {
             store: Arc::new(store.clone()),
             index: Some(Arc::new(store.clone())),
+            deadline: None,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
@@ -207,6 +221,22 @@ impl Store for Troubled {
         self.before("renew").await?;
         self.after("renew", self.0.store.renew(id, ttl).await?)
             .await
+    }
+
+    async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
+        if let Err(error) = self.before("renew").await {
+            let again = |_| Err(Error::new(error.kind(), error.to_string()));
+            return renewals.iter().map(again).collect();
+        }
+        let renewed = self.0.store.renew_all(renewals).await;
+        match self.after("renew", renewed).await {
+            Ok(renewed) => renewed,
+            Err(_) => renewals.iter().map(|_| Err(down())).collect(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        self.0.deadline
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
