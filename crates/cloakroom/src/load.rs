@@ -1,7 +1,7 @@
 //! From what the request presented to a view of its session: at most one call to the store, and with an owner index a second
 //! one for the owner's revocation, once for each owner, process and revocation of anybody.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -218,10 +218,8 @@ pub(crate) async fn timed<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    if config.store_is_punctual {
-        return measured(operation, call).await;
-    }
-    within(config.deadline, operation, call).await
+    let deadline = (!config.store_is_punctual).then_some(config.deadline);
+    measured(deadline, operation, call).await
 }
 
 /// The same under a deadline that is not the layer's.
@@ -230,19 +228,23 @@ pub(crate) async fn within<T>(
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let call = tokio::time::timeout(deadline, call);
-    measured(operation, async {
-        call.await.unwrap_or_else(|_| Err(overdue(deadline)))
-    })
-    .await
+    measured(Some(deadline), operation, call).await
 }
 
 async fn measured<T>(
+    deadline: Option<Duration>,
     operation: &'static str,
     call: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
+    let call = pin!(call);
     let start = Instant::now();
-    let answer = call.await;
+    let answer = match deadline {
+        None => call.await,
+        Some(deadline) => match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(overdue(deadline)),
+        },
+    };
     observe::store_call(operation, start.elapsed(), answer.as_ref().err());
     answer
 }
