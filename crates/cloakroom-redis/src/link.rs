@@ -7,13 +7,13 @@
 //!   [`RETRY`]: whoever greets and hangs up is not called without a pause.
 //! - Where that attempt fails, calls fail at once with its reason, and further attempts are made every
 //!   [`RETRY`] until one succeeds, with or without calls. Nothing queues up.
-//! - A connection on which [`SILENT_CALLS`](live::SILENT_CALLS) calls in a row got no answer in time is taken for dead, although nothing says so:
-//!   a black hole looks like this. An answer starts the count anew, and calls that were waiting when it came do not count: what
-//!   stands behind large values is late on a connection that works.
-//! - A connection that nobody uses is tried every [`HEARTBEAT`](keeper::HEARTBEAT), so that one which died unnoticed is found before a visitor
-//!   waits for it.
-//! - A server that says that it is a read-only replica is looked up again beside the work, [`REFRESH`](keeper::REFRESH) apart at least: after
-//!   a failover the same name leads to the new primary.
+//! - A connection on which [`SILENT_CALLS`](live::SILENT_CALLS) calls in a row got no answer in time is taken for dead,
+//!   although nothing says so: a black hole looks like this. An answer starts the count anew, and calls that were waiting
+//!   when it came do not count: what stands behind large values is late on a connection that works.
+//! - A connection that nobody uses is tried every [`HEARTBEAT`](keeper::HEARTBEAT), so that one which died unnoticed is
+//!   found before a visitor waits for it.
+//! - A server that says that it is a read-only replica is looked up again beside the work,
+//!   [`REFRESH`](keeper::REFRESH) apart at least: after a failover the same name leads to the new primary.
 
 mod keeper;
 mod live;
