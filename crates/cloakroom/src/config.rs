@@ -55,6 +55,11 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The store itself: a call of the `Arc` around it would box the call's future a second time.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     pub(crate) fn fresh_id(&self) -> Result<SessionId, Error> {
         (self.ids)().map(SessionId::from_random)
     }

@@ -6,7 +6,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use cloakroom_core::{
-    EndReason, Error, ErrorKind, Loaded, SessionId, Stored,
+    EndReason, Error, ErrorKind, Loaded, OwnerIndex, SessionId, Stored,
     owner_index::Revision,
     record::Record,
     session::{Existing, NewReason, View},
@@ -64,11 +64,12 @@ pub(crate) enum Found {
 pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error> {
     let answer = match &config.owned {
         None => {
-            let loaded = timed(config, "load", config.store.load(id)).await;
+            let loaded = timed(config, "load", config.store().load(id)).await;
             loaded.map(|loaded| (loaded, Revision::default()))
         }
         Some(owned) => {
-            let loaded = owned.owners.index.load_with_revision(id);
+            let index: &dyn OwnerIndex = &*owned.owners.index;
+            let loaded = index.load_with_revision(id);
             timed(config, "load", loaded).await
         }
     };

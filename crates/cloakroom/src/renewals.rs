@@ -162,14 +162,14 @@ impl Drop for Running {
 /// Renews, and says whether the session is known to live. A failure is counted and logged and nobody's trouble: where the
 /// store can be read and not written, reading works.
 pub(crate) async fn renew(config: &Config, id: &SessionId, ttl: Duration) -> bool {
-    let renewed = timed(config, "renew", config.store.renew(id, ttl)).await;
+    let renewed = timed(config, "renew", config.store().renew(id, ttl)).await;
     note(&renewed);
     matches!(renewed, Ok(true))
 }
 
 /// The same for several. Those that fail mostly fail for one reason: the first one tells it.
 async fn renew_all(config: &Config, renewals: &[Renewal]) {
-    let call = async { Ok(config.store.renew_all(renewals).await) };
+    let call = async { Ok(config.store().renew_all(renewals).await) };
     let Ok(renewed) = timed(config, "renew", call).await else {
         renewals.iter().for_each(|_| observe::renewal("error"));
         return;

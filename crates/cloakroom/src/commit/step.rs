@@ -43,7 +43,7 @@ pub(super) async fn step(
     let cookie = planned.cookie;
     match planned.store {
         StoreOp::None if recheck && !view.is_new() => {
-            let found = timed(config, "load", config.store.load(view.id())).await;
+            let found = timed(config, "load", config.store().load(view.id())).await;
             let live = matches!(found, Ok(Loaded::Live(_)));
             Ok(Step::Done(Outcome::still(live, cookie)))
         }
@@ -86,7 +86,7 @@ fn needs_recheck(planned: &Plan, age: Duration) -> bool {
 /// Ends the session, and says so only if it is true: one that was rotated meanwhile lives on under an id that only its
 /// browser knows by now. The browser has it with the next request.
 async fn end(config: &Config, id: &SessionId, cookie: CookieOp) -> Result<Step, Error> {
-    let ended = end_if(&*config.store, config.deadline, id, |_| true).await;
+    let ended = end_if(config.store(), config.deadline, id, |_| true).await;
     observe::commit(
         "end",
         match &ended {
@@ -131,10 +131,10 @@ async fn create(
 /// Creates; after an unknown outcome, looks whether it happened.
 async fn make(config: &Config, write: &Write) -> Result<Created, Error> {
     let (id, value) = (&write.id, &write.value);
-    let call = config.store.create(id, value.clone(), write.ttl);
+    let call = config.store().create(id, value.clone(), write.ttl);
     match timed(config, "create", call).await {
         Err(error) if error.kind() == ErrorKind::Unavailable => {
-            match timed(config, "load", config.store.load(id)).await {
+            match timed(config, "load", config.store().load(id)).await {
                 Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Created::Created),
                 _ => Err(error),
             }
@@ -154,12 +154,12 @@ async fn replace(
     };
     let (id, value) = (&write.id, &write.value);
     let call = config
-        .store
+        .store()
         .replace(id, &existing.base, value.clone(), write.ttl);
     let answer = match timed(config, "replace", call).await {
         // The outcome is unknown where the connection broke after the command was sent: our own bytes mean success.
         Err(error) if error.kind() == ErrorKind::Unavailable => {
-            match timed(config, "load", config.store.load(id)).await {
+            match timed(config, "load", config.store().load(id)).await {
                 Ok(Loaded::Live(stored)) if stored.value == *value => Ok(Replaced::Replaced),
                 _ => Err(error),
             }
@@ -208,10 +208,10 @@ async fn rotate(
             return Err(error);
         }
     }
-    let answer = match timed(config, "retire", config.store.retire(old, &base)).await {
+    let answer = match timed(config, "retire", config.store().retire(old, &base)).await {
         // If it happened after all, the new session is the only one that the visitor has: late answers count here too.
         Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout) => {
-            match timed(config, "load", config.store.load(old)).await {
+            match timed(config, "load", config.store().load(old)).await {
                 Ok(Loaded::Ended(EndReason::Rotated)) => Ok(Retired::Retired),
                 _ => Err(error),
             }
@@ -223,7 +223,7 @@ async fn rotate(
         // A fresh grant does not depend on the old session. A Node peer ends sessions without a tombstone, and another
         // may write this one back: under the id from before the sign-in, nothing is to live again.
         Ok(Retired::Gone) if grant => {
-            let _ = timed(config, "end", config.store.end(old, EndReason::Rotated)).await;
+            let _ = timed(config, "end", config.store().end(old, EndReason::Rotated)).await;
         }
         Ok(Retired::Gone) => {
             discard(config, &write.id).await;
@@ -247,5 +247,5 @@ async fn rotate(
 
 /// Takes back a session whose id nobody has seen. If that fails, it expires by itself.
 async fn discard(config: &Config, id: &SessionId) {
-    let _ = timed(config, "end", config.store.end(id, EndReason::Destroyed)).await;
+    let _ = timed(config, "end", config.store().end(id, EndReason::Destroyed)).await;
 }

@@ -197,7 +197,7 @@ impl Session {
             let config = self.config();
             let live = failure.is_none()
                 && matches!(
-                    load::timed(config, "load", config.store.load(id)).await,
+                    load::timed(config, "load", config.store().load(id)).await,
                     Ok(Loaded::Live(_))
                 );
             if !live {
