@@ -3,8 +3,10 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
-    Clock, CookieOptions, Error, Secrets, SessionId, Store, merge::Resolver, policy::Policy,
-    record::StoredAttributes,
+    Clock, CookieOptions, Error, Secrets, SessionId, Store,
+    merge::Resolver,
+    policy::Policy,
+    record::{Record, StoredAttributes},
 };
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
@@ -37,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) secrets: Secrets,
     pub(crate) cookie: CookieOptions,
     pub(crate) policy: Policy,
+    /// New sessions' records for requests over plain HTTP and over TLS, made once: every visitor without a cookie gets one.
+    pub(crate) blank: [Record; 2],
     pub(crate) resolver: Resolver,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: IdSource,
@@ -74,6 +78,12 @@ impl Config {
 
     pub(crate) fn attributes(&self, secure: bool) -> StoredAttributes {
         self.cookie.stored_attributes(secure)
+    }
+
+    /// What a new session begins with.
+    pub(crate) fn blank(&self, secure: bool) -> Record {
+        let [plain, over_tls] = &self.blank;
+        if secure { over_tls } else { plain }.clone()
     }
 }
 

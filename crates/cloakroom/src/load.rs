@@ -205,12 +205,7 @@ pub(crate) fn withdraw_sign_in(config: &Config, view: &mut View) {
 }
 
 pub(crate) fn fresh(config: &Config, reason: NewReason, secure: bool) -> Result<View, Error> {
-    Ok(View::new(
-        reason,
-        config.fresh_id()?,
-        &config.policy,
-        &config.attributes(secure),
-    ))
+    Ok(View::new(reason, config.fresh_id()?, config.blank(secure)))
 }
 
 /// A store's call under the deadline, measured. A store that keeps the deadline by itself needs no second timer for it.

@@ -20,7 +20,7 @@ use crate::{
     EndReason, Error, SessionId, Timestamp,
     json::Raw,
     policy::Policy,
-    record::{Identity, OwnLifetime, Record, StoredAttributes},
+    record::{Identity, OwnLifetime, Record},
     usage::Client,
 };
 
@@ -141,15 +141,10 @@ pub struct View {
 }
 
 impl View {
-    /// A view without a stored session. `fresh_id` becomes the session's id if it is saved.
+    /// A view without a stored session. `fresh_id` becomes the session's id if it is saved; `record` is one as
+    /// [`Record::new`] makes it, with the policy's [lifetime](crate::Lifetime::own).
     #[must_use]
-    pub fn new(
-        reason: NewReason,
-        fresh_id: SessionId,
-        policy: &Policy,
-        attributes: &StoredAttributes,
-    ) -> Self {
-        let record = Record::new(policy.lifetime.own(), attributes);
+    pub fn new(reason: NewReason, fresh_id: SessionId, record: Record) -> Self {
         Self::with(Origin::New(reason), fresh_id, record)
     }
 

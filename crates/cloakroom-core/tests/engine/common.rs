@@ -90,7 +90,8 @@ pub(crate) fn view_to_resign(text: &str, remaining: Duration) -> View {
 }
 
 pub(crate) fn new_view(reason: NewReason, policy: &Policy) -> View {
-    View::new(reason, fresh_id(), policy, &attributes())
+    let record = Record::new(policy.lifetime.own(), &attributes());
+    View::new(reason, fresh_id(), record)
 }
 
 /// A stored session with this lifetime in seconds (`None` for a browser session) whose `expires` was written at `written`.

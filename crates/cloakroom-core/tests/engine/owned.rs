@@ -36,12 +36,8 @@ fn written(plan: &Plan) -> &Write {
 }
 
 fn signed_in(policy: &Policy) -> Record {
-    let mut view = View::new(
-        NewReason::NoTicket,
-        id(1),
-        policy,
-        &StoredAttributes::default(),
-    );
+    let record = Record::new(policy.lifetime.own(), &StoredAttributes::default());
+    let mut view = View::new(NewReason::NoTicket, id(1), record);
     view.sign_in("anna", policy, NOW).unwrap();
     view.stamp_sign_in(NOW);
     written(&plan(&view, policy, NOW)).record.clone()

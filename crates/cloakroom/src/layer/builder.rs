@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use cloakroom_core::{
     Clock, CookieOptions, Error, ErrorKind, Lifetime, OwnerIndex, Policy, SameSite, Secrets,
-    Secure, Store, Unset, id::ID_BYTES, merge::Resolver, record::Limits,
+    Secure, Store, Unset,
+    id::ID_BYTES,
+    merge::Resolver,
+    record::{Limits, Record},
 };
 use http::Response;
 use ipnet::IpNet;
@@ -334,12 +337,19 @@ impl SessionLayerBuilder {
         let mut policy = self.policy;
         policy.owners = owned.is_some();
         let cookie_name = self.cookie.name.as_str().into();
+        let blank = [false, true].map(|secure| {
+            Record::new(
+                policy.lifetime.own(),
+                &self.cookie.stored_attributes(secure),
+            )
+        });
         let config = Config {
             store,
             owned: owned.map(Arc::new),
             secrets: self.secrets,
             cookie: self.cookie,
             policy,
+            blank,
             resolver: self.resolver,
             clock: self.clock,
             ids: self.ids.0,
