@@ -5,8 +5,12 @@ use std::hint::black_box;
 use cloakroom::{
     Limits, Timestamp,
     core::{
-        Policy, cookie, id::ID_BYTES, plan::plan, record::Record, session::Existing, session::View,
-        ticket,
+        Policy, cookie,
+        id::ID_BYTES,
+        plan::{CookieOp, plan},
+        record::Record,
+        session::{Existing, View},
+        ticket::{self, Presented},
     },
 };
 use cloakroom_bench::{SIZES, id, secrets, session};
@@ -93,5 +97,43 @@ fn plans(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, tickets, records, plans);
+/// What a session costs a request that reads it, renews it and sends the cookie, without the store and the HTTP server.
+fn own_work(c: &mut Criterion) {
+    let (secrets, policy, limits) = (secrets().unwrap(), Policy::default(), Limits::default());
+    let options = cookie::CookieOptions::new();
+    let header = cookie_header(&ticket::sign(id().as_str(), &secrets));
+    let now = Timestamp::from_millis(1_764_105_578_229);
+    for (name, size) in SIZES {
+        let mut stored = Record::parse(&session(size), &limits).unwrap().unwrap();
+        stored.set_ends(policy.absolute_end(now));
+        let value = stored.to_bytes();
+        c.bench_function(&format!("session/own work {name}"), |b| {
+            b.iter(|| {
+                let header = black_box(header.as_bytes());
+                let Presented::Valid { id, needs_resign } =
+                    ticket::presented([header], "__Host-sid", &secrets)
+                else {
+                    panic!("the ticket is good");
+                };
+                let record = Record::parse(black_box(&value), &limits).unwrap().unwrap();
+                let existing = Existing {
+                    id,
+                    base: value.clone(),
+                    remaining: Some(std::time::Duration::from_secs(1000)),
+                    resign: needs_resign,
+                };
+                let fresh = cloakroom::SessionId::from_random([7; ID_BYTES]);
+                let view = View::existing(existing, record, fresh);
+                black_box(view.get::<u64>("visits").unwrap());
+                let CookieOp::Set { id, expires } = plan(&view, &policy, now).cookie else {
+                    panic!("the cookie is not to be sent");
+                };
+                let ticket = ticket::sign(id.as_str(), &secrets);
+                options.set_cookie(&ticket, expires, true).unwrap()
+            });
+        });
+    }
+}
+
+criterion_group!(benches, tickets, records, plans, own_work);
 criterion_main!(benches);
