@@ -133,9 +133,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Gives a live session a new time to live, shorter or longer than before. `false` if it is not live.
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error>;
 
-    /// [`renew`](Store::renew) for several sessions, with an answer for each in their order. Each page that is read renews a
-    /// session, so a store that can do several in one round trip, or in one transaction, should. Where one session is named
-    /// twice, the later time counts.
+    /// [`renew`](Store::renew) for several sessions, with an answer for each in their order. Where one session is named twice,
+    /// the later time counts.
+    ///
+    /// Each page that is read renews a session, so a store that can do several in one round trip, or in one transaction,
+    /// should. The default body begins with all of them in their order and waits for all: it is for stores that carry calls
+    /// out in the order in which they come.
     async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
         join_all(renewals.iter().map(|(id, ttl)| self.renew(id, *ttl))).await
     }
