@@ -5,8 +5,6 @@ use std::{fmt, io::Write as _, sync::Arc};
 use cloakroom_core::{EndReason, SessionId, owner_index::Whose, store::TOMBSTONE_TTL};
 use redis::{RedisWrite, ToRedisArgs};
 
-use crate::RedisStore;
-
 /// What a tombstone's key begins with. No prefix of a session begins so, and a Node peer that lists or clears the sessions
 /// below such a prefix does not meet it.
 const TOMBSTONE: &str = "ck:t:";
@@ -30,15 +28,6 @@ pub struct KeyNames {
 impl fmt::Debug for KeyNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyNames").finish_non_exhaustive()
-    }
-}
-
-impl RedisStore {
-    /// The pattern of `SCAN` that matches what begins with the prefix, and nothing else; for tools, as
-    /// [`key_names`](Self::key_names).
-    #[must_use]
-    pub fn key_pattern(&self) -> String {
-        pattern(self.prefix())
     }
 }
 
@@ -146,23 +135,18 @@ impl Keys {
         SessionId::parse(std::str::from_utf8(rest).ok()?)
     }
 
-    /// The pattern of the keys below the prefix.
+    /// The pattern that matches the prefix with what follows it and nothing else, whatever characters it has.
     pub(crate) fn pattern(&self) -> String {
-        pattern(&self.prefix)
-    }
-}
-
-/// The pattern that matches the prefix and nothing else, whatever characters it has.
-fn pattern(prefix: &str) -> String {
-    let mut pattern = String::with_capacity(prefix.len() + 8);
-    for c in prefix.chars() {
-        if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
-            pattern.push('\\');
+        let mut pattern = String::with_capacity(self.prefix.len() + 8);
+        for c in self.prefix.chars() {
+            if matches!(c, '*' | '?' | '[' | ']' | '\\' | '^' | '-') {
+                pattern.push('\\');
+            }
+            pattern.push(c);
         }
-        pattern.push(c);
+        pattern.push('*');
+        pattern
     }
-    pattern.push('*');
-    pattern
 }
 
 /// Whether a cluster looks at a part of the key alone: what stands between the first `{` and the next `}`, if anything does.

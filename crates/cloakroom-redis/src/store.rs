@@ -72,6 +72,13 @@ impl RedisStore {
         self.inner.keys.names(id, owner)
     }
 
+    /// The pattern of `SCAN` that matches what begins with the prefix, and nothing else; for tools, as
+    /// [`key_names`](Self::key_names).
+    #[must_use]
+    pub fn key_pattern(&self) -> String {
+        self.inner.keys.pattern()
+    }
+
     /// Where the server is, as messages show it: without a user and a password.
     #[must_use]
     pub fn address(&self) -> String {
@@ -149,7 +156,9 @@ impl Store for RedisStore {
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         let renewal = [(id.clone(), ttl)];
         let mut renewed = self.renew_all(&renewal).await;
-        renewed.pop().unwrap_or(Ok(false))
+        renewed
+            .pop()
+            .unwrap_or_else(|| Err(self.fail(Fault::Protocol)))
     }
 
     async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
