@@ -190,7 +190,10 @@ impl RedisStoreBuilder {
             identity,
             database: self.database.or(parsed.database).unwrap_or(0),
             connect_timeout: self.connect_timeout,
-            tracking: self.near_cache.map(|near| Tracking::new(near, keys)),
+            tracking: self
+                .near_cache
+                .map(|near| Tracking::new(near, keys.clone())),
+            keys,
         };
         let link = Link::new(target, self.command_timeout, self.max_in_flight);
         Ok(RedisStore::new(self.prefix, self.max_value_size, link))

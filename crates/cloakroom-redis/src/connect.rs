@@ -25,6 +25,7 @@ use crate::{
     address::Endpoint,
     credentials::{Credentials, CredentialsProvider},
     fault::{Fault, Refusal},
+    keys::Keys,
     near_cache::{
         cache::Cache,
         tracking::{Listening, Refused, Tracking, is_tracked, sign_in, track},
@@ -40,6 +41,7 @@ pub(crate) struct Target {
     pub(crate) identity: Identity,
     pub(crate) database: u32,
     pub(crate) connect_timeout: Duration,
+    pub(crate) keys: Keys,
     /// For a store with a near cache.
     pub(crate) tracking: Option<Tracking>,
 }
@@ -168,7 +170,7 @@ impl Target {
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
         let (conn, driver) =
             MultiplexedConnection::new_with_config(&silent, stream, config()).await?;
-        let (wire, driver) = Wire::drive(conn, driver);
+        let (wire, driver) = Wire::drive(conn, driver, self.keys.clone());
         Ok(Opened {
             wire,
             driver,

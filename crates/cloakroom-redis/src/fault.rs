@@ -182,8 +182,8 @@ impl Refusal {
             ),
             Self::NoPermission => (
                 Rejected,
-                "the user lacks a right (NOPERM); it needs GET, SET, DEL, EXISTS, PTTL, PEXPIRE, EVAL, EVALSHA, SCAN for \
-                 listings, and for the owner index TIME, ZADD, ZREM, ZSCORE, ZCARD, ZRANGE, on keys of the prefix and on \
+                "the user lacks a right (NOPERM); it needs GET, MGET, SET, DEL, EXISTS, PTTL, PEXPIRE, EVAL, EVALSHA, SCAN \
+                 for listings, and for the owner index TIME, ZADD, ZREM, ZSCORE, ZCARD, ZRANGE, on keys of the prefix and on \
                  `ck:*`",
             ),
             Self::Cluster => (

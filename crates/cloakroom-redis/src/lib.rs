@@ -30,7 +30,8 @@
 //!
 //! Everything in [`cloakroom_core::store`], and:
 //!
-//! - **One round trip for each call**, or none with a [near cache](#near-cache), on one connection that all calls share.
+//! - **One round trip for each call**, or none with a [near cache](#near-cache), on one connection that all calls share. Loads
+//!   that come up at the same moment go together: the busier the application, the less each of them costs.
 //! - **Every call is answered within [`command_timeout`](RedisStoreBuilder::command_timeout)**, whatever the server does:
 //!   refuses, resets, is silent, or lets packets vanish. While the server is away, calls fail at once.
 //! - **The store comes back by itself**, well within a second of the server.
@@ -45,8 +46,8 @@
 //! each connection. Cluster and Sentinel are not supported by this version; a server that is part of one says so in the
 //! error.
 //!
-//! The user needs the commands `GET`, `SET`, `DEL`, `EXISTS`, `PTTL`, `PEXPIRE`, `EVAL` and `EVALSHA` on the keys `PREFIX*`
-//! and `ck:*`, for the owner index `TIME`, `ZADD`, `ZREM`, `ZSCORE`, `ZCARD` and `ZRANGE`, `SCAN` for listings, and `SELECT` for
+//! The user needs the commands `GET`, `MGET`, `SET`, `DEL`, `EXISTS`, `PTTL`, `PEXPIRE`, `EVAL` and `EVALSHA` on the keys
+//! `PREFIX*` and `ck:*`, for the owner index `TIME`, `ZADD`, `ZREM`, `ZSCORE`, `ZCARD` and `ZRANGE`, `SCAN` for listings, and `SELECT` for
 //! a database other than 0. `maxmemory-policy` should be `noeviction` or one of `volatile-ttl` and its kin: a server that
 //! evicts sessions signs visitors out, and one that evicts revocations lets them back in.
 //!
@@ -131,6 +132,7 @@ mod credentials;
 mod fault;
 mod keys;
 mod link;
+mod loads;
 mod near_cache;
 mod owner_index;
 mod renewals;

@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+use cloakroom_core::SessionId;
 use redis::{Cmd, Pipeline, Value};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, watch},
@@ -37,6 +38,7 @@ use tokio::{
 use crate::{
     connect::Target,
     fault::{Fault, Refusal},
+    loads::Looked,
     near_cache::cache::Cache,
     server::ServerInfo,
 };
@@ -215,6 +217,26 @@ impl Call<'_> {
             note(live, answer);
         }
         Ok(answers)
+    }
+
+    /// Looks a session up, together with others that are asked for now.
+    pub(crate) async fn look(
+        &self,
+        live: &Arc<Live>,
+        id: &SessionId,
+        with_revision: bool,
+    ) -> Result<Looked, Fault> {
+        let looked = pin!(live.wire.look(id, with_revision));
+        let looked = self.watched(live, looked).await?;
+        for answer in [
+            &looked.left,
+            &looked.value,
+            &looked.tombstone,
+            &looked.revision,
+        ] {
+            note(live, answer);
+        }
+        Ok(looked)
     }
 
     pub(crate) async fn command(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, Fault> {

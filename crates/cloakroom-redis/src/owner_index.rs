@@ -80,14 +80,10 @@ impl Inner {
             };
         }
         let call = self.link.call()?;
-        let mut look = self.look(id);
-        look.cmd("GET").arg(self.keys.revision());
-        let answers = self.twice(&call, &look).await?;
-        let [value, left, tombstone, current] =
-            <[Value; 4]>::try_from(answers).map_err(|_| Fault::Protocol)?;
+        let looked = self.look(&call, id, true).await?;
         // Of a revision that cannot be read nothing follows, also not that the session counts.
-        let current = revision(current)?;
-        let loaded = self.found(id, [value, left, tombstone])?;
+        let current = revision(looked.revision)?;
+        let loaded = self.found(id, [looked.value, looked.left, looked.tombstone])?;
         Ok((loaded, current))
     }
 

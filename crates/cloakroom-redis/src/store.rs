@@ -16,6 +16,7 @@ use crate::{
     fault::{Fault, Refusal},
     keys::{KeyNames, Keys, reason, tombstone_millis, word},
     link::{Call, Link, Live},
+    loads::Looked,
     script::{self, Script},
     server::ServerInfo,
 };
@@ -207,17 +208,31 @@ impl Inner {
             };
         }
         let call = self.link.call()?;
-        let answers = self.twice(&call, &self.look(id)).await?;
-        self.found(id, three(answers)?)
+        let looked = self.look(&call, id, false).await?;
+        self.found(id, [looked.value, looked.left, looked.tombstone])
     }
 
-    /// What [`found`](Self::found) reads the answers of.
-    pub(crate) fn look(&self, id: &SessionId) -> Pipeline {
-        let mut look = Pipeline::with_capacity(4);
-        look.add_command(on_key("GET", self.keys.session_in_parts(id)))
-            .add_command(on_key("PTTL", self.keys.session_in_parts(id)))
-            .add_command(on_key("GET", self.keys.tombstone_in_parts(id)));
-        look
+    /// Looks a session up, twice where the connection was lost; for [`found`](Self::found).
+    pub(crate) async fn look(
+        &self,
+        call: &Call<'_>,
+        id: &SessionId,
+        with_revision: bool,
+    ) -> Result<Looked, Fault> {
+        let live = call.live().await?;
+        let mut looked = match call.look(&live, id, with_revision).await {
+            Err(Fault::Lost) => call.look(&call.live().await?, id, with_revision).await?,
+            looked => looked?,
+        };
+        if looked.is_odd() {
+            let get = on_key("GET", self.keys.session_in_parts(id));
+            let answer = Box::pin(call.command(&live, &get)).await?;
+            // Only a refusal counts: what came after the look has not been compared with a tombstone.
+            if matches!(answer, Value::ServerError(_)) {
+                looked.value = answer;
+            }
+        }
+        Ok(looked)
     }
 
     pub(crate) fn found(

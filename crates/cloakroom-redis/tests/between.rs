@@ -143,6 +143,38 @@ async fn r12_a_session_that_ends_and_comes_back_within_a_call_is_refused() {
     }
 }
 
+/// A session ends, by us or by a Node peer, after a load has asked how long it still lives: the load says what is true at its
+/// end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r12_a_session_that_ends_within_a_load_is_not_taken_for_live() {
+    let ended = Loaded::Ended(EndReason::Destroyed);
+    let tombstone = format!("ck:t:{{{}}}", key());
+    let (set, delete) = (["SET", &tombstone, "destroyed"], ["DEL", &key()]);
+    let back = ["SET", &key(), "base", "EX", "3600"];
+    for (meanwhile, expected) in [
+        (vec![&set[..], &delete[..]], ended.clone()),
+        (vec![&set[..], &delete[..], &back[..]], ended),
+        (vec![&delete[..]], Loaded::Missing),
+    ] {
+        let server = Arc::new(Server::redis());
+        let peer = connect(&server.url()).await;
+        peer.create(&id(), bytes("base"), HOUR).await.unwrap();
+        let commands: Vec<Vec<String>> = meanwhile
+            .iter()
+            .map(|words| words.iter().map(|&word| word.to_owned()).collect())
+            .collect();
+        let peers = server.clone();
+        let meanwhile = move || {
+            for command in commands {
+                peers.call(&command.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+        };
+        let url = disturbed(server.port, "MGET", Place::AfterTheFirstCommand, meanwhile).await;
+        let store = connect(&url).await;
+        assert_eq!(store.load(&id()).await.unwrap(), expected);
+    }
+}
+
 /// The answer to a change is lost, and before it is asked for again another request builds upon the change. "Changed" would
 /// say that nothing was changed, and an increment that is merged upon that counts twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -234,7 +234,7 @@ async fn users_and_passwords() {
     let mut wire = server.wire();
     wire.call(&["AUTH", PASSWORD]);
     // Exactly what the documentation says that a user needs.
-    let rights = "+get +set +del +exists +pttl +pexpire +eval +evalsha +scan \
+    let rights = "+get +mget +set +del +exists +pttl +pexpire +eval +evalsha +scan \
                   +time +zadd +zrem +zscore +zcard +zrange";
     let mut create = vec![
         "ACL", "SETUSER", "app", "on", ">hunter3", "~sess:*", "~ck:*",
@@ -272,7 +272,7 @@ async fn users_and_passwords() {
         assert_eq!(store.revoked_at("hanako").await.unwrap(), Some(at));
     }
     store.load_with_revision(&id(3)).await.unwrap();
-    wire.call(&["ACL", "SETUSER", "app", "-get"]);
+    wire.call(&["ACL", "SETUSER", "app", "-mget"]);
     let error = store.load(&id(3)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected);
     assert!(error.to_string().contains("NOPERM"), "{error}");

@@ -17,7 +17,7 @@ use support::PATIENCE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Notify,
+    sync::{Notify, watch},
     time::sleep,
 };
 
@@ -48,7 +48,7 @@ async fn server<F: Future<Output = ()> + Send + 'static>(
 }
 
 /// The answer to a look for a session that does not exist.
-const MISSING: &[u8] = b"$-1\r\n:-2\r\n$-1\r\n";
+const MISSING: &[u8] = b":-2\r\n*2\r\n$-1\r\n$-1\r\n";
 
 /// Calls that wait behind large values may all be late although the connection works: answers keep coming. To leave it then
 /// would lose what is under way and send it all again.
@@ -56,13 +56,15 @@ const MISSING: &[u8] = b"$-1\r\n:-2\r\n$-1\r\n";
 async fn a_connection_on_which_answers_come_is_not_given_up() {
     let go_on = Arc::new(Notify::new());
     let told = go_on.clone();
+    let (asked, mut questions) = watch::channel(0);
     let (url, connections) = server(move |mut stream| {
-        let told = told.clone();
+        let (told, asked) = (told.clone(), asked.clone());
         async move {
             let (mut calls, mut buffer) = (String::new(), [0; 4096]);
-            while calls.matches("PTTL").count() < 3 {
+            while *asked.borrow() < 3 {
                 let read = stream.read(&mut buffer).await.unwrap();
                 calls += str::from_utf8(&buffer[..read]).unwrap();
+                asked.send_replace(calls.matches("MGET").count());
             }
             stream.write_all(MISSING).await.unwrap();
             told.notified().await;
@@ -80,12 +82,16 @@ async fn a_connection_on_which_answers_come_is_not_given_up() {
         .connect()
         .await
         .unwrap();
-    let calls = (0..3).map(|number| {
+    let mut calls = Vec::new();
+    for number in 0..3 {
         let store = store.clone();
-        tokio::spawn(async move { store.load(&id(number)).await })
-    });
+        calls.push(tokio::spawn(async move { store.load(&id(number)).await }));
+        // One after the other, since loads that come up together are one question.
+        let asked = questions.wait_for(|asked| *asked == calls.len()).await;
+        asked.expect("the server is there");
+    }
     let mut answered = 0;
-    for call in calls.collect::<Vec<_>>() {
+    for call in calls {
         match call.await.unwrap() {
             Ok(loaded) => {
                 assert_eq!(loaded, Loaded::Missing);

@@ -39,6 +39,7 @@ fn needs(keys: &KeyNames) -> Vec<Need> {
             false,
             "seeing that a session was ended",
         ),
+        need(&["MGET", session, tombstone], false, "reading sessions"),
         need(&["PTTL", session], false, "reading sessions"),
         need(
             &["EXISTS", tombstone],

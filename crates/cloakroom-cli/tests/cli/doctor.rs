@@ -102,8 +102,8 @@ async fn r41_rights_that_are_missing_are_named() {
     let server = good(Program::Redis);
     let wire = |words: &[&str]| server.call(words);
     wire(&[
-        "ACL", "SETUSER", "app", "on", ">hunter2", "~sess:*", "~ck:*", "+get", "+set", "+del",
-        "+exists", "+pttl", "+pexpire", "+eval", "+evalsha", "+scan",
+        "ACL", "SETUSER", "app", "on", ">hunter2", "~sess:*", "~ck:*", "+get", "+mget", "+set",
+        "+del", "+exists", "+pttl", "+pexpire", "+eval", "+evalsha", "+scan",
     ]);
     wire(&[
         "ACL", "SETUSER", "app", "+time", "+zadd", "+zrem", "+zscore", "+zcard", "+zrange",

@@ -8,8 +8,8 @@ use crate::{
 };
 
 /// What SECURITY.md gives an application that does not sign out everywhere.
-const WITHOUT_INDEX: [&str; 12] = [
-    "~sess:*", "~ck:t:*", "+get", "+set", "+del", "+exists", "+pttl", "+pexpire", "+eval",
+const WITHOUT_INDEX: [&str; 13] = [
+    "~sess:*", "~ck:t:*", "+get", "+mget", "+set", "+del", "+exists", "+pttl", "+pexpire", "+eval",
     "+evalsha", "+scan", "+time",
 ];
 

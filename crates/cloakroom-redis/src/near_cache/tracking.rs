@@ -70,7 +70,7 @@ impl Tracking {
         let config = config.set_push_sender(Ear(cache.clone()));
         match MultiplexedConnection::new_with_config(&info, stream, config).await {
             Ok((conn, driver)) => {
-                let (wire, driver) = Wire::drive(conn, driver);
+                let (wire, driver) = Wire::drive(conn, driver, self.keys.clone());
                 Ok(Some(Listening {
                     wire,
                     driver,

@@ -10,7 +10,7 @@ fn user(server: &Server, rights: &str) -> String {
     format!("redis://app:secret@127.0.0.1:{}", server.port)
 }
 
-const STORE: &str = "+get +set +del +exists +pttl +pexpire +eval +evalsha +time";
+const STORE: &str = "+get +mget +set +del +exists +pttl +pexpire +eval +evalsha +time";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_known_does_not_outlive_its_connection() {
