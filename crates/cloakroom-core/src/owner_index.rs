@@ -30,6 +30,7 @@
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 use crate::{Error, ErrorKind, Loaded, SessionId, Store, Timestamp};
 
@@ -160,8 +161,17 @@ pub trait OwnerIndex: Store {
 
 #[async_trait]
 impl<S: OwnerIndex + ?Sized> OwnerIndex for Arc<S> {
-    async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
-        (**self).load_with_revision(id).await
+    // The index's own future, as `Store::load` does it.
+    fn load_with_revision<'s, 'id, 'f>(
+        &'s self,
+        id: &'id SessionId,
+    ) -> BoxFuture<'f, Result<(Loaded, Revision), Error>>
+    where
+        's: 'f,
+        'id: 'f,
+        Self: 'f,
+    {
+        (**self).load_with_revision(id)
     }
 
     async fn claim(

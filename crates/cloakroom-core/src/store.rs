@@ -28,7 +28,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::{Error, SessionId};
 
@@ -160,8 +160,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
 #[async_trait]
 impl<S: Store + ?Sized> Store for Arc<S> {
-    async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
-        (**self).load(id).await
+    // As `async_trait` would write it, but for the future: the store's own is passed on, since every request makes one and a
+    // second around it has its price.
+    fn load<'s, 'id, 'f>(&'s self, id: &'id SessionId) -> BoxFuture<'f, Result<Loaded, Error>>
+    where
+        's: 'f,
+        'id: 'f,
+        Self: 'f,
+    {
+        (**self).load(id)
     }
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
