@@ -11,7 +11,7 @@ use cloakroom_core::Error;
 use http::{StatusCode, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Session, SessionSlot, Typed, outage::Renderer};
+use crate::{Session, SessionSlot, Sessions, Typed, outage::Renderer};
 
 /// Why a request's session could not be extracted.
 #[derive(Debug)]
@@ -100,6 +100,14 @@ impl<S: Sync> OptionalFromRequestParts<S> for Session {
             Err(SessionRejection::NoLayer) => Ok(None),
             Err(rejection) => Err(rejection),
         }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Sessions {
+    type Rejection = SessionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Self::of(&parts.extensions).ok_or(SessionRejection::NoLayer)
     }
 }
 

@@ -20,8 +20,8 @@ struct Inner {
     secure: bool,
     /// The cookie can be delivered to the browser.
     deliverable: bool,
-    /// Other session layers stand around this one.
-    nested: bool,
+    /// The slot of the session layer around this one.
+    outer: Option<SessionSlot>,
     /// What owned sessions remember of the device.
     client: Client,
     session: OnceCell<Session>,
@@ -37,7 +37,7 @@ impl SessionSlot {
         presented: Presented,
         secure: bool,
         deliverable: bool,
-        nested: bool,
+        outer: Option<Self>,
         client: Client,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -45,7 +45,7 @@ impl SessionSlot {
             presented,
             secure,
             deliverable,
-            nested,
+            outer,
             client,
             session: OnceCell::new(),
             failed: OnceLock::new(),
@@ -118,7 +118,7 @@ impl SessionSlot {
 
     /// Whether other session layers stand around this one.
     pub(crate) fn is_nested(&self) -> bool {
-        self.0.nested
+        self.0.outer.is_some()
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -126,36 +126,37 @@ impl SessionSlot {
     }
 }
 
-/// All the sessions of a request, where layers with different cookies are nested: innermost last.
+/// All the sessions of a request, where layers with different cookies are nested.
 ///
-/// With axum, the extractor [`Session`] is the innermost layer's. The others are found by the name of their cookie.
-#[derive(Clone, Debug, Default)]
-pub struct Sessions(Vec<(Arc<str>, SessionSlot)>);
+/// With axum, this is an extractor too; the extractor [`Session`] is the innermost layer's, and the others are found here by
+/// the name of their cookie.
+#[derive(Clone, Debug)]
+pub struct Sessions(SessionSlot);
 
 impl Sessions {
-    /// The sessions of a request, from its extensions.
+    /// The sessions of a request, from its extensions; `None` where no session layer stands around.
     #[must_use]
-    pub fn of(extensions: &Extensions) -> Option<&Self> {
-        extensions.get()
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned().map(Self)
     }
 
     /// The slot of the layer whose cookie has this name.
     #[must_use]
     pub fn named(&self, cookie: &str) -> Option<&SessionSlot> {
-        let found = self.0.iter().rev().find(|(name, _)| &**name == cookie);
-        found.map(|(_, slot)| slot)
+        let mut slot = &self.0;
+        while slot.0.config.cookie.name != cookie {
+            slot = slot.0.outer.as_ref()?;
+        }
+        Some(slot)
+    }
+
+    pub(crate) fn into_innermost(self) -> SessionSlot {
+        self.0
     }
 
     /// The innermost layer's slot.
     #[must_use]
-    pub fn innermost(&self) -> Option<&SessionSlot> {
-        self.0.last().map(|(_, slot)| slot)
-    }
-
-    pub(crate) fn push(extensions: &mut Extensions, cookie: Arc<str>, slot: SessionSlot) {
-        match extensions.get_mut::<Self>() {
-            Some(sessions) => sessions.0.push((cookie, slot)),
-            None => drop(extensions.insert(Self(vec![(cookie, slot)]))),
-        }
+    pub fn innermost(&self) -> &SessionSlot {
+        &self.0
     }
 }

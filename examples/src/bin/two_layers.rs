@@ -7,7 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, Router, routing::get};
+use axum::{Router, routing::get};
 use cloakroom::{
     CookieOptions, Error, Lifetime, MemoryStore, SameSite, Secrets, Session, SessionError,
     SessionLayer, Sessions, Store,
@@ -20,10 +20,7 @@ async fn index(session: Session) -> Result<String, SessionError> {
     Ok(format!("page {pages}\n"))
 }
 
-async fn admin(
-    session: Session,
-    Extension(sessions): Extension<Sessions>,
-) -> Result<String, SessionError> {
+async fn admin(session: Session, sessions: Sessions) -> Result<String, SessionError> {
     let actions = session.update("actions", |n: Option<u64>| n.unwrap_or(0) + 1)?;
     let pages = match sessions.named(VISITOR) {
         Some(slot) => slot.session().await?.get::<u64>("pages")?.unwrap_or(0),

@@ -336,7 +336,6 @@ impl SessionLayerBuilder {
         let store_is_punctual = store.deadline().is_some_and(|own| own <= self.deadline);
         let mut policy = self.policy;
         policy.owners = owned.is_some();
-        let cookie_name = self.cookie.name.as_str().into();
         let blank = [false, true].map(|secure| {
             Record::new(
                 policy.lifetime.own(),
@@ -366,7 +365,6 @@ impl SessionLayerBuilder {
         };
         Ok(SessionLayer {
             config: Arc::new(config),
-            cookie_name,
         })
     }
 }

@@ -28,7 +28,6 @@ use crate::{config::Config, owners::Owners, renewals};
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
     config: Arc<Config>,
-    cookie_name: Arc<str>,
 }
 
 impl SessionLayer {
@@ -63,7 +62,7 @@ impl SessionLayer {
     /// The name of this layer's cookie.
     #[must_use]
     pub fn cookie_name(&self) -> &str {
-        &self.cookie_name
+        &self.config.cookie.name
     }
 }
 
@@ -71,10 +70,6 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(
-            inner,
-            Arc::clone(&self.config),
-            Arc::clone(&self.cookie_name),
-        )
+        SessionService::new(inner, Arc::clone(&self.config))
     }
 }

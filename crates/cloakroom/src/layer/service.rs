@@ -25,16 +25,11 @@ use crate::{
 pub struct SessionService<S> {
     inner: S,
     config: Arc<Config>,
-    cookie_name: Arc<str>,
 }
 
 impl<S> SessionService<S> {
-    pub(super) fn new(inner: S, config: Arc<Config>, cookie_name: Arc<str>) -> Self {
-        Self {
-            inner,
-            config,
-            cookie_name,
-        }
+    pub(super) fn new(inner: S, config: Arc<Config>) -> Self {
+        Self { inner, config }
     }
 
     /// Puts the place for the session into the request, unless the cookie does not belong to its path or an outer layer
@@ -45,14 +40,15 @@ impl<S> SessionService<S> {
             return None;
         }
         let outer = Sessions::of(request.extensions());
-        if outer.is_some_and(|outer| outer.named(&self.cookie_name).is_some()) {
+        if let Some(outer) = &outer
+            && outer.named(&config.cookie.name).is_some()
+        {
             return None;
         }
-        let nested = outer.is_some();
         let cookies = request.headers().get_all(COOKIE).iter();
         let presented = ticket::presented(
             cookies.map(http::HeaderValue::as_bytes),
-            &self.cookie_name,
+            &config.cookie.name,
             &config.secrets,
         );
         let scheme = proxy::scheme(
@@ -82,13 +78,8 @@ impl<S> SessionService<S> {
             presented,
             secure,
             deliverable,
-            nested,
+            outer.map(Sessions::into_innermost),
             client,
-        );
-        Sessions::push(
-            request.extensions_mut(),
-            Arc::clone(&self.cookie_name),
-            slot.clone(),
         );
         request.extensions_mut().insert(slot.clone());
         Some(slot)

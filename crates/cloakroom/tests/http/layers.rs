@@ -55,8 +55,9 @@ async fn nested_layers_both_have_their_session() {
         assert!(sessions.named("nobody").is_none());
         Ok::<_, SessionError>(())
     };
-    let read = async |inner: Session, request: Request| {
-        let sessions = Sessions::of(request.extensions()).unwrap();
+    let read = async |inner: Session, sessions: Sessions| {
+        let innermost = sessions.innermost().session().await.unwrap();
+        assert_eq!(innermost.id(), inner.id());
         let outer = sessions.named("outer").unwrap().session().await.unwrap();
         format!("{:?} {:?}", inner.get_raw("who"), outer.get_raw("who"))
     };
@@ -93,15 +94,16 @@ async fn the_same_layer_twice_commits_once() {
 async fn a_handler_without_a_layer_is_told_so() {
     let app = Router::new()
         .route("/must", get(async |_: Session| ""))
+        .route("/all", get(async |_: Sessions| ""))
         .route(
             "/may",
             get(async |session: Option<Session>| session.is_none().to_string()),
         );
     let client = Client::new(app);
-    assert_eq!(
-        client.get("/must").await.status,
-        StatusCode::INTERNAL_SERVER_ERROR
-    );
+    for path in ["/must", "/all"] {
+        let status = client.get(path).await.status;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+    }
     assert_eq!(client.get("/may").await.body, "true");
 }
 
