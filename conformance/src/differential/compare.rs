@@ -113,11 +113,12 @@ pub fn value_fields(entry: &Entry) -> BTreeMap<&'static str, String> {
     };
     let cookie = object
         .get("cookie")
-        .and_then(|cookie| RawObject::from_raw(cookie, usize::MAX));
+        .and_then(|cookie| RawObject::from_raw(&cookie, usize::MAX));
     if let Some(mut cookie) = cookie {
-        let expires = cookie.get("expires").map_or("absent", |raw| raw.as_str());
-        fields.insert("stored expires", expires.trim_matches('"').to_owned());
-        if cookie.get("expires").is_some() {
+        let expires = cookie.get("expires");
+        let text = expires.as_ref().map_or("absent", |raw| raw.as_str());
+        fields.insert("stored expires", text.trim_matches('"').to_owned());
+        if expires.is_some() {
             cookie.set("expires", cloakroom::core::json::Raw::null());
         }
         fields.insert("stored cookie", cookie.to_raw().as_str().to_owned());
@@ -133,7 +134,7 @@ pub fn value_fields(entry: &Entry) -> BTreeMap<&'static str, String> {
 pub fn times(entry: &Entry) -> (Option<i64>, Option<i64>) {
     let read = || {
         let object = RawObject::parse(&entry.value, usize::MAX).ok()?;
-        let cookie = RawObject::from_raw(object.get("cookie")?, usize::MAX)?;
+        let cookie = RawObject::from_raw(&object.get("cookie")?, usize::MAX)?;
         let lifetime = cookie.get("originalMaxAge").and_then(|raw| raw.read().ok());
         let expires: Option<String> = cookie.get("expires").and_then(|raw| raw.read().ok());
         let expires = expires.and_then(|text| cloakroom::Timestamp::parse_iso(&text));

@@ -177,9 +177,9 @@ fn merge_name(
         return Ok(merged);
     }
     let winner = if t == b {
-        o.cloned()
+        o
     } else {
-        (resolver.0)(name, b, o, t)
+        (resolver.0)(name, b.as_ref(), o.as_ref(), t.as_ref())
     };
     match winner {
         Some(value) => {

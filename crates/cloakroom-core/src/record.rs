@@ -10,7 +10,7 @@ mod cookie;
 mod identity;
 mod limits;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
@@ -22,7 +22,7 @@ use limits::{check_depth, is_deep};
 
 use crate::{
     Error, ErrorKind, Timestamp,
-    json::{Raw, RawObject},
+    json::{EntryOf, Raw, RawObject, integer_of},
 };
 
 /// The name of the cookie metadata.
@@ -80,7 +80,7 @@ impl Record {
         top.set(COOKIE, cookie.to_raw());
         Self(Arc::new(Parts {
             top,
-            cookie: Cookie::read(&cookie.to_raw()),
+            cookie: Cookie::read(&cookie.to_bytes()),
             meta: None,
         }))
     }
@@ -118,12 +118,12 @@ impl Record {
                 "the stored session's `cookie.maxAge` is not a number, which express-session requires",
             ));
         }
-        for (name, value) in record.0.top.raw_entries() {
+        for entry in record.0.top.entries() {
             // A name that cannot be read is carried along, whatever it has.
-            if is_deep(value, limits)
-                && let Some(name) = name.text()
+            if is_deep(entry.value(), limits)
+                && let Some(name) = entry.name()
             {
-                check_depth(&name, value, limits)?;
+                check_depth(&name, entry.value(), limits)?;
             }
         }
         Ok(Some(record))
@@ -137,8 +137,13 @@ impl Record {
 
     /// The raw value of a top-level name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Raw> {
+    pub fn get(&self, name: &str) -> Option<Raw> {
         self.0.top.get(name)
+    }
+
+    /// Its text.
+    pub(crate) fn value(&self, name: &str) -> Option<&[u8]> {
+        self.0.top.value(name)
     }
 
     /// Gives a top-level name a value. The caller has checked the name with [`check_name`].
@@ -157,10 +162,16 @@ impl Record {
     }
 
     /// The application's names in order, without `cookie` and `__ck`.
-    pub fn data(&self) -> impl Iterator<Item = (String, &Raw)> {
-        self.0
-            .top
-            .iter()
+    pub fn data(&self) -> impl Iterator<Item = (String, Raw)> {
+        self.data_entries()
+            .map(|(name, entry)| (name.into_owned(), entry.raw()))
+    }
+
+    /// The same, decoded only as far as it is asked for.
+    pub(crate) fn data_entries(&self) -> impl Iterator<Item = (Cow<'_, str>, EntryOf<'_>)> {
+        let entries = self.0.top.entries();
+        entries
+            .filter_map(|entry| Some((entry.name()?, entry)))
             .filter(|(name, _)| name != COOKIE && name != META)
     }
 
@@ -189,11 +200,7 @@ impl Record {
     /// The end of the absolute lifetime, where one was set.
     #[must_use]
     pub fn ends(&self) -> Option<Timestamp> {
-        self.meta()?
-            .get("ends")?
-            .read()
-            .ok()
-            .map(Timestamp::from_millis)
+        moment(self.meta()?, "ends")
     }
 
     /// Sets the end of the absolute lifetime.
@@ -222,14 +229,19 @@ impl Parts {
     /// Reads what stands under `name`, if it is one of ours.
     fn read(&mut self, name: &str) {
         match name {
-            COOKIE => self.cookie = self.top.get(COOKIE).and_then(Cookie::read),
+            COOKIE => self.cookie = self.top.value(COOKIE).and_then(Cookie::read),
             META => {
                 let meta = self.top.get(META);
-                self.meta = meta.and_then(|meta| RawObject::from_raw(meta, usize::MAX));
+                self.meta = meta.and_then(|meta| RawObject::from_raw(&meta, usize::MAX));
             }
             _ => {}
         }
     }
+}
+
+/// A moment as `__ck` has it: milliseconds since the epoch.
+pub(crate) fn moment(meta: &RawObject, name: &str) -> Option<Timestamp> {
+    integer_of(meta.value(name)?).map(Timestamp::from_millis)
 }
 
 /// JSON of a plain value, which cannot fail.

@@ -9,9 +9,8 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
     Timestamp,
-    json::RawObject,
     policy::{Policy, Times},
-    record::{Identity, OwnLifetime, Record, raw},
+    record::{Identity, OwnLifetime, Record, moment, raw},
 };
 
 /// The longest user agent that is remembered, in bytes.
@@ -106,14 +105,16 @@ impl Record {
         let Some(meta) = self.meta() else {
             return Usage::default();
         };
-        let text = |name: &str| meta.get(name)?.read::<String>().ok();
-        let address = text("address").and_then(|text| text.parse::<IpAddr>().ok());
+        let address = meta.text("address");
+        let address = address.and_then(|text| text.parse::<IpAddr>().ok());
         Usage {
             created: moment(meta, "created"),
             seen: moment(meta, "seen"),
             kept: moment(meta, "kept"),
             client: Client {
-                user_agent: text("agent").and_then(|text| plain(&text, MAX_USER_AGENT_LEN)),
+                user_agent: meta
+                    .text("agent")
+                    .and_then(|text| plain(&text, MAX_USER_AGENT_LEN)),
                 address: address.map(|address| address.to_string()),
             },
         }
@@ -162,10 +163,6 @@ impl Record {
         let at = self.expires()?.as_millis().checked_sub(idle)?;
         Some(Timestamp::from_millis(at))
     }
-}
-
-fn moment(meta: &RawObject, name: &str) -> Option<Timestamp> {
-    meta.get(name)?.read().ok().map(Timestamp::from_millis)
 }
 
 /// Until when the claim of a session with these times is to be kept: as long as its absolute lifetime lasts, or twice its

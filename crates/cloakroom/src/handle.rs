@@ -138,7 +138,7 @@ impl Session {
     }
 
     pub(crate) fn raw(&self, name: &str) -> Option<Raw> {
-        self.state().view.get_raw(name).cloned()
+        self.state().view.get_raw(name)
     }
 
     pub(crate) fn insert_raw(&self, name: &str, value: Raw) -> Result<(), Error> {

@@ -72,11 +72,11 @@ impl<T: Serialize + DeserializeOwned + Default> Typed<T> {
         let answer = change(&mut self.value);
         let after = fields(&self.value)?;
         for (name, raw) in after.iter() {
-            if before.get(&name) != Some(raw) {
-                self.session.insert_raw(&name, raw.clone())?;
+            if before.get(&name).as_ref() != Some(&raw) {
+                self.session.insert_raw(&name, raw)?;
             } else if !self.session.contains(&name) {
                 // Not of this change: a default, which must not win over what a parallel request puts there.
-                self.session.fill_raw(&name, raw.clone())?;
+                self.session.fill_raw(&name, raw)?;
             }
         }
         for (name, _) in before.iter() {

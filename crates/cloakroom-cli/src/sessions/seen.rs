@@ -161,7 +161,7 @@ impl Seen {
             put("address", json!(facts.usage.client.address));
             put("userAgent", json!(facts.usage.client.user_agent));
             let data = facts.data().map(|(name, raw)| {
-                let mut value = json!({"name": name, "type": kind(raw), "bytes": raw.len()});
+                let mut value = json!({"name": name, "type": kind(&raw), "bytes": raw.len()});
                 if reveal.values {
                     // A text that JSON allows and this parser does not (half a surrogate pair) is given as it stands.
                     value["value"] = raw.read().unwrap_or_else(|_| raw.as_str().into());
@@ -182,7 +182,7 @@ impl Facts {
         owner_name: Option<&str>,
     ) -> Self {
         let mut identity = record.identity();
-        let found = owner_name.and_then(|name| owner_of(record.get(name)?));
+        let found = owner_name.and_then(|name| owner_of(&record.get(name)?));
         let by_data = found.is_some() && found != identity.owner;
         if by_data {
             // As the library has it for `owner_from`: the peer says when it wrote the session, and not since when somebody is
@@ -209,7 +209,7 @@ impl Facts {
     }
 
     /// The application's names with their values.
-    pub(crate) fn data(&self) -> impl Iterator<Item = (String, &Raw)> {
+    pub(crate) fn data(&self) -> impl Iterator<Item = (String, Raw)> {
         self.record.data()
     }
 
@@ -219,8 +219,8 @@ impl Facts {
     }
 
     /// The cookie's metadata, as text.
-    pub(crate) fn cookie(&self) -> Option<&str> {
-        Some(self.record.get(COOKIE)?.as_str())
+    pub(crate) fn cookie(&self) -> Option<Raw> {
+        self.record.get(COOKIE)
     }
 }
 

@@ -151,7 +151,7 @@ fn people(seen: &Seen, reveal: Reveal, now: Timestamp, output: &mut Output) -> R
         Content::Unreadable(reason) => line("content", format!("unreadable: {reason}"))?,
         Content::Read(facts) => {
             if let Some(cookie) = facts.cookie() {
-                line("cookie", cookie.to_owned())?;
+                line("cookie", cookie.as_str().to_owned())?;
             }
             let mut empty = true;
             for (name, raw) in facts.data() {
@@ -161,7 +161,7 @@ fn people(seen: &Seen, reveal: Reveal, now: Timestamp, output: &mut Output) -> R
                 } else {
                     format!(
                         "{faint}{}, {}{faint:#}",
-                        kind(raw),
+                        kind(&raw),
                         format::size(raw.len() as u64)
                     )
                 };

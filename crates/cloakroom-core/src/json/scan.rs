@@ -6,27 +6,30 @@
 
 use std::ops::Range;
 
-/// The places of a name, quotes included, and of its value.
-pub(super) type Pair = (Range<usize>, Range<usize>);
+/// Where a name and its value stand.
+pub(super) struct Pair {
+    /// The name, quotes included.
+    pub(super) name: Range<usize>,
+    /// The name has no escapes.
+    pub(super) is_plain: bool,
+    /// The value.
+    pub(super) value: Range<usize>,
+}
 
-/// The pairs of the object that `text` is, in order, those that stand twice included; `None` if it is no JSON object. Of
-/// more than `max_pairs`, one more is listed.
-pub(super) fn pairs(text: &str, max_pairs: usize) -> Option<Vec<Pair>> {
+/// Finds the pairs of the object that `text` is, in order, those that stand twice included. `None` if it is no JSON object;
+/// what was found until then means nothing.
+pub(super) fn pairs(text: &str, mut found: impl FnMut(Pair)) -> Option<()> {
     let mut scanner = Scanner {
         text: text.as_bytes(),
         at: 0,
         open: Vec::new(),
     };
-    let mut pairs = Vec::with_capacity(8);
     scanner.space();
     scanner.expect(b'{')?;
     scanner.space();
     if !scanner.skip(b'}') {
         loop {
-            let pair = scanner.pair()?;
-            if pairs.len() <= max_pairs {
-                pairs.push(pair);
-            }
+            found(scanner.pair()?);
             scanner.space();
             if scanner.skip(b'}') {
                 break;
@@ -36,7 +39,7 @@ pub(super) fn pairs(text: &str, max_pairs: usize) -> Option<Vec<Pair>> {
         }
     }
     scanner.space();
-    (scanner.at == scanner.text.len()).then_some(pairs)
+    (scanner.at == scanner.text.len()).then_some(())
 }
 
 struct Scanner<'a> {
@@ -70,12 +73,16 @@ impl Scanner<'_> {
     fn pair(&mut self) -> Option<Pair> {
         let name = self.at;
         self.expect(b'"')?;
-        self.string()?;
+        let is_plain = self.string()?;
         let name = name..self.at;
         self.colon()?;
         let value = self.at;
         self.value()?;
-        Some((name, value..self.at))
+        Some(Pair {
+            name,
+            is_plain,
+            value: value..self.at,
+        })
     }
 
     fn colon(&mut self) -> Option<()> {
@@ -146,16 +153,20 @@ impl Scanner<'_> {
         self.colon()
     }
 
-    /// The rest of a string, after its opening quote.
-    fn string(&mut self) -> Option<()> {
+    /// The rest of a string, after its opening quote. Answers whether it has no escapes.
+    fn string(&mut self) -> Option<bool> {
+        let mut is_plain = true;
         loop {
             self.plain()?;
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Some(());
+                    return Some(is_plain);
                 }
-                b'\\' => self.escape()?,
+                b'\\' => {
+                    is_plain = false;
+                    self.escape()?;
+                }
                 _ => return None,
             }
         }
@@ -288,9 +299,14 @@ mod tests {
     }
 
     fn ours(text: &str) -> Option<Vec<(String, String)>> {
-        let pairs = pairs(text, usize::MAX)?.into_iter();
+        let mut found = Vec::new();
         let cut = |place: Range<usize>| text[place].to_owned();
-        Some(pairs.map(|(name, value)| (cut(name), cut(value))).collect())
+        pairs(text, |pair| {
+            let name = cut(pair.name);
+            assert_eq!(pair.is_plain, !name.contains('\\'), "{name}");
+            found.push((name, cut(pair.value)));
+        })?;
+        Some(found)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{COOKIE, Record, raw};
 use crate::{
     Timestamp,
-    json::{Raw, RawObject, text_of},
+    json::{Raw, RawObject, digits_of, entries_of, text_of},
 };
 
 /// The cookie attributes that a new session stores for its Node readers, which take them from there.
@@ -47,13 +47,13 @@ pub(super) struct Cookie {
 
 impl Cookie {
     /// `None` for what is no object.
-    pub(super) fn read(value: &Raw) -> Option<Self> {
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
         let mut cookie = Self {
             lifetime: None,
             expires: None,
             is_loadable: true,
         };
-        value.entries(|name, value| match name {
+        entries_of(value, |name, value| match name {
             "originalMaxAge" => cookie.lifetime = lifetime_of(value),
             "expires" => {
                 cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text));
@@ -69,7 +69,7 @@ impl Record {
     fn change_cookie(&mut self, change: impl FnOnce(&mut RawObject)) {
         let parts = Arc::make_mut(&mut self.0);
         let cookie = parts.top.get(COOKIE);
-        let cookie = cookie.and_then(|cookie| RawObject::from_raw(cookie, usize::MAX));
+        let cookie = cookie.and_then(|cookie| RawObject::from_raw(&cookie, usize::MAX));
         let mut cookie = cookie.unwrap_or_default();
         change(&mut cookie);
         parts.top.set_first(COOKIE, cookie.to_raw());
@@ -107,6 +107,9 @@ fn lifetime_of(value: &str) -> Option<OwnLifetime> {
     if matches!(value, "null" | "false") {
         return Some(OwnLifetime::Browser);
     }
+    if let Some(millis) = digits_of(value.as_bytes()) {
+        return (millis > 0).then(|| OwnLifetime::Idle(Duration::from_millis(millis)));
+    }
     let millis: f64 = serde_json::from_str(value).ok()?;
     (millis >= 1.0).then(|| {
         // A float-to-int cast saturates, so the largest numbers become the longest duration.
@@ -127,5 +130,55 @@ fn is_max_age(value: &str) -> bool {
         [b'"', rest @ ..] => rest == b"\"",
         [b't' | b'[' | b'{', ..] => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As JavaScript reads it: every number is a float.
+    fn by_float(value: &str) -> Option<OwnLifetime> {
+        let millis: f64 = serde_json::from_str(value).ok()?;
+        (millis >= 1.0).then(|| OwnLifetime::Idle(Duration::from_millis(millis as u64)))
+    }
+
+    #[test]
+    fn a_lifetime_is_read_as_the_number_that_it_is() {
+        for value in [
+            "0",
+            "1",
+            "-1",
+            "0.5",
+            "1.5",
+            "1800000",
+            "1.8e6",
+            "999999999999999",
+            "1000000000000000",
+            "9007199254740993",
+            "18446744073709551616",
+            "1e400",
+            "true",
+            "\"1\"",
+            "[1]",
+            "{}",
+        ] {
+            assert_eq!(lifetime_of(value), by_float(value), "{value}");
+        }
+        for value in ["null", "false"] {
+            assert_eq!(lifetime_of(value), Some(OwnLifetime::Browser));
+        }
+    }
+
+    #[test]
+    fn of_a_name_that_stands_twice_the_last_value_counts() {
+        let cookie = Cookie::read(
+            br#"{"originalMaxAge":1,"maxAge":[],"original\u004daxAge":5,"maxAge":1,"expires":"x"}"#,
+        );
+        let cookie = cookie.unwrap();
+        let idle = OwnLifetime::Idle(Duration::from_millis(5));
+        assert_eq!((cookie.lifetime, cookie.is_loadable), (Some(idle), true));
+        assert_eq!(cookie.expires, None);
+        assert!(Cookie::read(b"[]").is_none());
     }
 }

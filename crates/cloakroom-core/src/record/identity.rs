@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::{Record, raw};
+use super::{Record, moment, raw};
 use crate::{Timestamp, json::Raw};
 
 /// Who is signed in and since when: what two versions of one session must agree on to be merged.
@@ -47,12 +47,15 @@ impl Record {
         let Some(meta) = self.meta() else {
             return Identity::default();
         };
-        let time = |raw: &Raw| raw.read().ok().map(Timestamp::from_millis);
-        let signed_in = meta.get("signedIn").and_then(time);
+        let signed_in = moment(meta, "signedIn");
+        let authenticated = match meta.value("authenticated") {
+            Some(_) => moment(meta, "authenticated"),
+            None => signed_in,
+        };
         Identity {
-            owner: meta.get("owner").and_then(Raw::text).map(Cow::into_owned),
+            owner: meta.text("owner").map(Cow::into_owned),
             signed_in,
-            authenticated: meta.get("authenticated").map_or(signed_in, time),
+            authenticated,
         }
     }
 

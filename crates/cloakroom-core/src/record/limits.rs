@@ -1,7 +1,10 @@
 //! How large a session may be, and which names and values the application may give it.
 
 use super::{COOKIE, META, Record};
-use crate::{Error, ErrorKind, Timestamp, json::Raw};
+use crate::{
+    Error, ErrorKind, Timestamp,
+    json::{Raw, depth_of},
+};
 
 /// How large a session may be. Checked when a value is read and when a name is given a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +107,7 @@ pub fn check_name(name: &str, exclusive: bool) -> Result<(), Error> {
 ///
 /// [`ErrorKind::TooLarge`] or [`ErrorKind::Invalid`], naming the name.
 pub fn check_value(name: &str, value: &Raw, limits: &Limits, exclusive: bool) -> Result<(), Error> {
-    check_depth(name, value, limits)?;
+    check_depth(name, value.as_str().as_bytes(), limits)?;
     if !exclusive && value.has_unsafe_integer() {
         return Err(Error::new(
             ErrorKind::Invalid,
@@ -117,11 +120,11 @@ pub fn check_value(name: &str, value: &Raw, limits: &Limits, exclusive: bool) ->
 }
 
 /// A value nested deeper than the limit is longer than twice the limit.
-pub(super) fn is_deep(value: &Raw, limits: &Limits) -> bool {
-    value.len() > limits.depth.saturating_mul(2) && value.depth() > limits.depth
+pub(super) fn is_deep(value: &[u8], limits: &Limits) -> bool {
+    value.len() > limits.depth.saturating_mul(2) && depth_of(value) > limits.depth
 }
 
-pub(super) fn check_depth(name: &str, value: &Raw, limits: &Limits) -> Result<(), Error> {
+pub(super) fn check_depth(name: &str, value: &[u8], limits: &Limits) -> Result<(), Error> {
     if is_deep(value, limits) {
         let limit = limits.depth;
         return Err(Error::new(

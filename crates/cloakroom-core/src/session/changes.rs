@@ -73,7 +73,9 @@ impl View {
     {
         let owned = name.to_owned();
         let update: UpdateFn = Arc::new(move |current| {
-            let current = current.map(|raw| read(&owned, raw)).transpose()?;
+            let current = current
+                .map(|raw| read(&owned, raw.as_str().as_bytes()))
+                .transpose()?;
             f(current).map(|value| write(&owned, &value)).transpose()
         });
         self.change(name, Operation::Update(update), policy)
@@ -236,7 +238,7 @@ pub(crate) fn apply(
     let value = match operation {
         Operation::Set(value) => Some(value.clone()),
         Operation::Remove => None,
-        Operation::Update(update) => update(record.get(name))?,
+        Operation::Update(update) => update(record.get(name).as_ref())?,
     };
     let mut changed = record.clone();
     match value {
@@ -250,9 +252,9 @@ pub(crate) fn apply(
     Ok(changed)
 }
 
-pub(super) fn read<T: DeserializeOwned>(name: &str, raw: &Raw) -> Result<T, Error> {
+pub(super) fn read<T: DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, Error> {
     // serde_json's message may quote the value: only where it stands is told.
-    raw.read().map_err(|error| {
+    serde_json::from_slice(text).map_err(|error| {
         let (expected, column) = (std::any::type_name::<T>(), error.column());
         Error::new(
             ErrorKind::Type,

@@ -251,7 +251,8 @@ impl View {
     /// The names the application stored, in order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.record.data().map(|(name, _)| name).collect()
+        let names = self.record.data_entries();
+        names.map(|(name, _)| name.into_owned()).collect()
     }
 
     /// The record as this request has changed it.
@@ -268,7 +269,7 @@ impl View {
 
     /// The raw JSON of a name. `cookie` and `__ck` can be read too.
     #[must_use]
-    pub fn get_raw(&self, name: &str) -> Option<&Raw> {
+    pub fn get_raw(&self, name: &str) -> Option<Raw> {
         self.record.get(name)
     }
 
@@ -278,8 +279,8 @@ impl View {
     ///
     /// [`ErrorKind::Type`](crate::ErrorKind::Type) if the stored value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
-        let value = self.record.get(name);
-        value.map(|raw| read(name, raw)).transpose()
+        let value = self.record.value(name);
+        value.map(|text| read(name, text)).transpose()
     }
 
     /// How long the session lives after this request, as far as is known now: what the plan will ask the store for.
@@ -303,10 +304,10 @@ impl View {
         }
         if self.is_new() {
             // A lifetime alone makes no session: it would make one for every visitor.
-            return self.record.data().next().is_some();
+            return self.record.data_entries().next().is_some();
         }
         let lifetime_changed = self.lifetime_change.is_some() || self.ends_change.is_some();
-        let differs = |name: &str| self.record.get(name) != self.base.get(name);
+        let differs = |name: &str| self.record.value(name) != self.base.value(name);
         lifetime_changed || self.log.iter().any(|(name, _)| differs(name))
     }
 }

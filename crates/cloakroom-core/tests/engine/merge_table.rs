@@ -352,7 +352,8 @@ fn of_two_dates_the_later_is_kept_until_the_plan_writes_its_own() {
         let text = |at: cloakroom_core::Timestamp| stored(Some(0), at, r#","n":1"#);
         let mut view = view_of(&text(ours), secs(60));
         merged(&mut view, &text(current), &Resolver::ours());
-        let cookie = view.get_raw("cookie").unwrap().as_str();
+        let cookie = view.get_raw("cookie").unwrap();
+        let cookie = cookie.as_str();
         assert!(cookie.contains(&late.to_string()), "{cookie}");
     }
 }

@@ -193,9 +193,15 @@ fn names_are_put_back_as_they_were() {
     assert!(!view.put_back(&names), "nothing is left to put back");
     let plan = planned(&view, &policy);
     let record = &written(&plan).record;
-    let data: Vec<_> = record.data().map(|(n, raw)| (n, raw.as_str())).collect();
+    let data: Vec<_> = record
+        .data()
+        .map(|(n, raw)| (n, raw.as_str().to_owned()))
+        .collect();
     let expected = [("user", r#""anna""#), ("n", "2")];
-    assert_eq!(data, expected.map(|(n, raw)| (n.to_owned(), raw)));
+    assert_eq!(
+        data,
+        expected.map(|(n, raw)| (n.to_owned(), raw.to_owned()))
+    );
     // Begun anew, it has none of the old names.
     view.regenerate(&policy, &attributes()).unwrap();
     view.insert("user", "berta", &policy).unwrap();
