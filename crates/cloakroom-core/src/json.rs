@@ -105,11 +105,13 @@ impl Raw {
 
 /// Names, decoded, and values, as text, of the object that `text` is, in order; of a name that stands twice, both. `None` for
 /// every other value. A name that cannot be read is left out.
-pub(crate) fn entries_of(text: &[u8], mut each: impl FnMut(&str, &str)) -> Option<()> {
-    let text = str::from_utf8(text).ok()?;
+pub(crate) fn entries_of(text: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Option<()> {
     scan::pairs(text, |pair| {
-        if let Some(name) = text_of(&text[pair.name]) {
-            each(&name, &text[pair.value]);
+        let (name, value) = (&text[pair.name], &text[pair.value]);
+        if pair.is_plain {
+            each(&name[1..name.len() - 1], value);
+        } else if let Some(name) = str::from_utf8(name).ok().and_then(text_of) {
+            each(name.as_bytes(), value);
         }
     })
 }

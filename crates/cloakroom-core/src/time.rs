@@ -1,7 +1,10 @@
 //! Milliseconds since the Unix epoch, and the clock that is passed in.
 
+mod civil;
+
 use std::{fmt, sync::atomic::AtomicI64, sync::atomic::Ordering, time::Duration};
 
+use civil::Text;
 use jiff::fmt::temporal::DateTimePrinter;
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z: the resolution of JavaScript's `Date`.
@@ -49,6 +52,9 @@ impl Timestamp {
     /// `None` where JavaScript has no such date or jiff's range (years -9999 to 9999) ends.
     #[must_use]
     pub fn to_iso_string(self) -> Option<String> {
+        if let Some(text) = civil::iso_string(self.0) {
+            return Some(text.as_str().to_owned());
+        }
         static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
         if !(-JS_MAX_MILLIS..=JS_MAX_MILLIS).contains(&self.0) {
             return None;
@@ -60,6 +66,9 @@ impl Timestamp {
     /// Reads what `toISOString` writes; `None` for anything that is not such a date.
     #[must_use]
     pub fn parse_iso(text: &str) -> Option<Self> {
+        if let Some(millis) = civil::parse_iso(text) {
+            return Some(Self(millis));
+        }
         let moment: jiff::Timestamp = text.parse().ok()?;
         Some(Self(moment.as_millisecond()))
     }
@@ -68,11 +77,12 @@ impl Timestamp {
     /// `None` beyond the year 9999.
     #[must_use]
     pub fn to_http_date(self) -> Option<String> {
-        let seconds = self.0.div_euclid(1000);
-        let moment = jiff::Timestamp::from_second(seconds).ok()?;
-        jiff::fmt::rfc2822::DateTimePrinter::new()
-            .timestamp_to_rfc9110_string(&moment)
-            .ok()
+        self.http_date().map(|text| text.as_str().to_owned())
+    }
+
+    /// The same without an allocation.
+    pub(crate) fn http_date(self) -> Option<Text<29>> {
+        civil::http_date(self.0.div_euclid(1000))
     }
 }
 

@@ -33,6 +33,13 @@ enum Piece {
 }
 
 impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Read(place) => place.len(),
+            Self::Given(raw) => raw.len(),
+        }
+    }
+
     fn text<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
         match self {
             Self::Read(place) => source.get(place.clone()).unwrap_or_default(),
@@ -60,11 +67,11 @@ impl Entry {
     }
 
     fn is_named(&self, name: &str, source: &[u8]) -> bool {
-        let text = self.name.text(source);
         if self.is_plain {
-            text.len() == name.len() + 2 && text[1..].starts_with(name.as_bytes())
+            self.name.len() == name.len() + 2
+                && self.name.text(source)[1..].starts_with(name.as_bytes())
         } else {
-            decoded(text).is_some_and(|text| text == name)
+            decoded(self.name.text(source)).is_some_and(|text| text == name)
         }
     }
 }
@@ -119,7 +126,13 @@ impl RawObject {
     /// [`ErrorKind::Corrupt`] for anything that is not a JSON object in UTF-8, [`ErrorKind::TooLarge`] for more than
     /// `max_names` names.
     pub fn parse(source: &Bytes, max_names: usize) -> Result<Self, Error> {
-        let text = str::from_utf8(source).map_err(|_| corrupt("not UTF-8"))?;
+        str::from_utf8(source).map_err(|_| corrupt("not UTF-8"))?;
+        Self::read(source.clone(), max_names)
+    }
+
+    /// The same for what is UTF-8 for certain.
+    fn read(source: Bytes, max_names: usize) -> Result<Self, Error> {
+        let text = &source[..];
         let mut entries = Vec::with_capacity(USUAL);
         let mut places = Places::new(text);
         let mut names = 0;
@@ -146,10 +159,7 @@ impl RawObject {
                 format!("the stored session has more than {max_names} names"),
             ));
         }
-        Ok(Self {
-            source: source.clone(),
-            entries,
-        })
+        Ok(Self { source, entries })
     }
 
     fn find(&self, name: &str) -> Option<EntryOf<'_>> {
@@ -267,7 +277,7 @@ impl RawObject {
     /// Reads a raw value as an object; `None` if it is another kind of value.
     #[must_use]
     pub fn from_raw(raw: &Raw, max_names: usize) -> Option<Self> {
-        Self::parse(&raw.0, max_names).ok()
+        Self::read(raw.0.clone(), max_names).ok()
     }
 }
 
@@ -312,12 +322,12 @@ const FEW: usize = 16;
 
 /// Where a name of an object that is being read has its place.
 struct Places<'a> {
-    text: &'a str,
-    hashed: Option<HashMap<&'a str, usize>>,
+    text: &'a [u8],
+    hashed: Option<HashMap<&'a [u8], usize>>,
 }
 
 impl<'a> Places<'a> {
-    fn new(text: &'a str) -> Self {
+    fn new(text: &'a [u8]) -> Self {
         Self { text, hashed: None }
     }
 
@@ -332,16 +342,16 @@ impl<'a> Places<'a> {
             Some(hashed) => *hashed.entry(name).or_insert(entries.len()),
             None => entries
                 .iter()
-                .position(|entry| self.name_of(entry) == name)
+                .position(|entry| entry.name.len() == name.len() && self.name_of(entry) == name)
                 .unwrap_or(entries.len()),
         }
     }
 
     /// All that is read here stands in the text.
-    fn name_of(&self, entry: &Entry) -> &'a str {
+    fn name_of(&self, entry: &Entry) -> &'a [u8] {
         match &entry.name {
-            Piece::Read(place) => &self.text[place.clone()],
-            Piece::Given(_) => "",
+            Piece::Read(place) => self.text.get(place.clone()).unwrap_or_default(),
+            Piece::Given(_) => b"",
         }
     }
 }

@@ -17,223 +17,230 @@ pub(super) struct Pair {
 }
 
 /// Finds the pairs of the object that `text` is, in order, those that stand twice included. `None` if it is no JSON object;
-/// what was found until then means nothing.
-pub(super) fn pairs(text: &str, mut found: impl FnMut(Pair)) -> Option<()> {
-    let mut scanner = Scanner {
-        text: text.as_bytes(),
-        at: 0,
-        open: Vec::new(),
-    };
-    scanner.space();
-    scanner.expect(b'{')?;
-    scanner.space();
-    if !scanner.skip(b'}') {
+/// what was found until then means nothing. Whether `text` is UTF-8 is not looked at.
+pub(super) fn pairs(text: &[u8], mut found: impl FnMut(Pair)) -> Option<()> {
+    let mut open = Open::default();
+    let mut at = expect(text, space(text, 0), b'{')?;
+    at = space(text, at);
+    if *text.get(at)? == b'}' {
+        at += 1;
+    } else {
         loop {
-            found(scanner.pair()?);
-            scanner.space();
-            if scanner.skip(b'}') {
-                break;
-            }
-            scanner.expect(b',')?;
-            scanner.space();
-        }
-    }
-    scanner.space();
-    (scanner.at == scanner.text.len()).then_some(())
-}
-
-struct Scanner<'a> {
-    text: &'a [u8],
-    at: usize,
-    /// What closes the arrays and objects that the scanner is in.
-    open: Vec<u8>,
-}
-
-impl Scanner<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    fn skip(&mut self, byte: u8) -> bool {
-        let is_there = self.peek() == Some(byte);
-        self.at += usize::from(is_there);
-        is_there
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        self.skip(byte).then_some(())
-    }
-
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn pair(&mut self) -> Option<Pair> {
-        let name = self.at;
-        self.expect(b'"')?;
-        let is_plain = self.string()?;
-        let name = name..self.at;
-        self.colon()?;
-        let value = self.at;
-        self.value()?;
-        Some(Pair {
-            name,
-            is_plain,
-            value: value..self.at,
-        })
-    }
-
-    fn colon(&mut self) -> Option<()> {
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Some(())
-    }
-
-    /// A value that begins here, arrays and objects with all that is in them.
-    fn value(&mut self) -> Option<()> {
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    self.string()?;
-                }
-                b'{' => {
-                    self.at += 1;
-                    self.space();
-                    if !self.skip(b'}') {
-                        self.open.push(b'}');
-                        self.name()?;
-                        continue;
-                    }
-                }
-                b'[' => {
-                    self.at += 1;
-                    self.space();
-                    if !self.skip(b']') {
-                        self.open.push(b']');
-                        continue;
-                    }
-                }
-                b't' => self.word(b"true")?,
-                b'f' => self.word(b"false")?,
-                b'n' => self.word(b"null")?,
-                _ => self.number()?,
-            }
-            if self.after()? {
-                return Some(());
-            }
-        }
-    }
-
-    /// After a value: closes what ends here. Answers whether all is closed; otherwise the next value begins here.
-    fn after(&mut self) -> Option<bool> {
-        while let Some(&close) = self.open.last() {
-            self.space();
-            if self.skip(close) {
-                self.open.pop();
-                continue;
-            }
-            self.expect(b',')?;
-            self.space();
-            if close == b'}' {
-                self.name()?;
-            }
-            return Some(false);
-        }
-        Some(true)
-    }
-
-    /// A name inside of a value, up to where its value begins.
-    fn name(&mut self) -> Option<()> {
-        self.expect(b'"')?;
-        self.string()?;
-        self.colon()
-    }
-
-    /// The rest of a string, after its opening quote. Answers whether it has no escapes.
-    fn string(&mut self) -> Option<bool> {
-        let mut is_plain = true;
-        loop {
-            self.plain()?;
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(is_plain);
-                }
-                b'\\' => {
-                    is_plain = false;
-                    self.escape()?;
-                }
+            let name = at;
+            let plain = plain(text, expect(text, at, b'"')?)?;
+            let is_plain = *text.get(plain)? == b'"';
+            let name_end = if is_plain {
+                plain + 1
+            } else {
+                escaped(text, plain)?
+            };
+            let start = colon(text, name_end)?;
+            let end = value(text, start, &mut open)?;
+            found(Pair {
+                name: name..name_end,
+                is_plain,
+                value: start..end,
+            });
+            at = space(text, end);
+            match *text.get(at)? {
+                b',' => at = space(text, at + 1),
+                b'}' => break at += 1,
                 _ => return None,
             }
         }
     }
+    (space(text, at) == text.len()).then_some(())
+}
 
-    /// Goes to what is more than a part of a string: its end, an escape, or a control character, which may not stand there.
-    /// Eight bytes at a time: a search for single bytes by the processor's widest registers costs more than it saves, since
-    /// most strings are short.
-    fn plain(&mut self) -> Option<()> {
-        while let Some(eight) = self.text.get(self.at..)?.first_chunk() {
-            let ends = ends_plain(u64::from_le_bytes(*eight));
-            if ends != 0 {
-                self.at += (ends.trailing_zeros() / 8) as usize;
-                return Some(());
-            }
-            self.at += 8;
-        }
-        let rest = self.text.get(self.at..)?;
-        let end = rest
-            .iter()
-            .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')?;
-        self.at += end;
-        Some(())
+// Where each of these is done, or `None`: places are handed on rather than kept, so that they stay in a register.
+
+/// After one byte that must stand here.
+fn expect(text: &[u8], at: usize, byte: u8) -> Option<usize> {
+    (*text.get(at)? == byte).then_some(at + 1)
+}
+
+/// After white space.
+fn space(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\t' | b'\r') = text.get(at) {
+        at += 1;
     }
+    at
+}
 
-    fn escape(&mut self) -> Option<()> {
-        let rest = self.text.get(self.at + 1..)?;
-        let long = match rest.first()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-            b'u' if rest.get(1..5)?.iter().all(u8::is_ascii_hexdigit) => 6,
+/// After a colon and the white space around it.
+fn colon(text: &[u8], at: usize) -> Option<usize> {
+    let at = expect(text, space(text, at), b':')?;
+    Some(space(text, at))
+}
+
+/// After a value that begins here, arrays and objects with all that is in them. Nothing is `open` before and after.
+fn value(text: &[u8], mut at: usize, open: &mut Open) -> Option<usize> {
+    loop {
+        at = match *text.get(at)? {
+            b'"' => string(text, at + 1)?,
+            b'{' => {
+                at = space(text, at + 1);
+                if *text.get(at)? != b'}' {
+                    open.push(true);
+                    at = name(text, at)?;
+                    continue;
+                }
+                at + 1
+            }
+            b'[' => {
+                at = space(text, at + 1);
+                if *text.get(at)? != b']' {
+                    open.push(false);
+                    continue;
+                }
+                at + 1
+            }
+            b't' => word(text, at, b"true")?,
+            b'f' => word(text, at, b"false")?,
+            b'n' => word(text, at, b"null")?,
+            _ => number(text, at)?,
+        };
+        loop {
+            let Some(is_object) = open.last() else {
+                return Some(at);
+            };
+            at = space(text, at);
+            match *text.get(at)? {
+                b'}' if is_object => open.pop(),
+                b']' if !is_object => open.pop(),
+                b',' => {
+                    at = space(text, at + 1);
+                    if is_object {
+                        at = name(text, at)?;
+                    }
+                    break;
+                }
+                _ => return None,
+            }
+            at += 1;
+        }
+    }
+}
+
+/// After a name inside of a value and its colon: where its value begins.
+fn name(text: &[u8], at: usize) -> Option<usize> {
+    colon(text, string(text, expect(text, at, b'"')?)?)
+}
+
+/// After a string, whose opening quote stands before.
+fn string(text: &[u8], at: usize) -> Option<usize> {
+    let at = plain(text, at)?;
+    if *text.get(at)? == b'"' {
+        Some(at + 1)
+    } else {
+        escaped(text, at)
+    }
+}
+
+/// The same for a string in which something else than plain text begins here.
+#[inline(never)]
+fn escaped(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at = match *text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => plain(text, escape(text, at)?)?,
             _ => return None,
         };
-        self.at += long;
-        Some(())
+    }
+}
+
+/// Goes to what is more than a part of a string: its end, an escape, or a control character, which may not stand there.
+/// Eight bytes at a time: a search for single bytes by the processor's widest registers costs more than it saves, since
+/// most strings are short.
+fn plain(text: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(eight) = text.get(at..)?.first_chunk() {
+        let ends = ends_plain(u64::from_le_bytes(*eight));
+        if ends != 0 {
+            return Some(at + (ends.trailing_zeros() / 8) as usize);
+        }
+        at += 8;
+    }
+    let rest = text.get(at..)?;
+    let end = rest
+        .iter()
+        .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')?;
+    Some(at + end)
+}
+
+fn escape(text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at + 1..)?;
+    let long = match rest.first()? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+        b'u' if rest.get(1..5)?.iter().all(u8::is_ascii_hexdigit) => 6,
+        _ => return None,
+    };
+    Some(at + long)
+}
+
+fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    let is_there = text.get(at..)?.starts_with(word);
+    is_there.then_some(at + word.len())
+}
+
+fn number(text: &[u8], mut at: usize) -> Option<usize> {
+    if text.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    at = match text.get(at)? {
+        b'0' => at + 1,
+        _ => digits(text, at)?,
+    };
+    if text.get(at) == Some(&b'.') {
+        at = digits(text, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = text.get(at) {
+            at += 1;
+        }
+        at = digits(text, at)?;
+    }
+    // Also `01`: what follows a number is looked at by whoever asked for it, and a digit is nothing that may.
+    Some(at)
+}
+
+fn digits(text: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    while let Some(b'0'..=b'9') = text.get(at) {
+        at += 1;
+    }
+    (at > start).then_some(at)
+}
+
+/// The arrays and objects that the scanner is in: a bit for each, set for an object.
+#[derive(Default)]
+struct Open {
+    depth: usize,
+    /// The innermost, the last of them lowest.
+    bits: u64,
+    /// Those around them, 64 in each.
+    outer: Vec<u64>,
+}
+
+impl Open {
+    fn last(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.bits & 1 == 1)
     }
 
-    fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.text.get(self.at..)?.starts_with(word).then(|| {
-            self.at += word.len();
-        })
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.bits);
+        }
+        self.bits = self.bits << 1 | u64::from(is_object);
+        self.depth += 1;
     }
 
-    fn number(&mut self) -> Option<()> {
-        self.skip(b'-');
-        if !self.skip(b'0') {
-            self.digits()?;
+    fn pop(&mut self) {
+        self.depth -= 1;
+        self.bits >>= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.bits = self.outer.pop().unwrap_or_default();
         }
-        if self.skip(b'.') {
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        // Also `01`: what follows a number is looked at by whoever asked for it, and a digit is nothing that may.
-        Some(())
-    }
-
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
     }
 }
 
@@ -301,7 +308,7 @@ mod tests {
     fn ours(text: &str) -> Option<Vec<(String, String)>> {
         let mut found = Vec::new();
         let cut = |place: Range<usize>| text[place].to_owned();
-        pairs(text, |pair| {
+        pairs(text.as_bytes(), |pair| {
             let name = cut(pair.name);
             assert_eq!(pair.is_plain, !name.contains('\\'), "{name}");
             found.push((name, cut(pair.value)));
@@ -312,6 +319,14 @@ mod tests {
     #[test]
     fn it_reads_what_serde_json_reads() {
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(500), "]".repeat(500));
+        let mixed = |depth| {
+            let nested = (0..depth).fold("1".to_owned(), |inner, n| match n % 3 {
+                0 => format!("[{inner}]"),
+                1 => format!("{{\"n\":{inner}}}"),
+                _ => format!("[{inner},2]"),
+            });
+            format!("{{\"a\":{nested}}}")
+        };
         for text in [
             "{}",
             " { } ",
@@ -359,6 +374,13 @@ mod tests {
             "{}{}",
             "\u{feff}{}",
             &deep,
+            &mixed(63),
+            &mixed(64),
+            &mixed(65),
+            &mixed(66),
+            &mixed(126),
+            &mixed(127).replace("]]", "]}"),
+            &mixed(100).replacen("}", "]", 1),
         ] {
             assert_eq!(ours(text), by_serde(text), "{text:?}");
         }

@@ -54,11 +54,9 @@ impl Cookie {
             is_loadable: true,
         };
         entries_of(value, |name, value| match name {
-            "originalMaxAge" => cookie.lifetime = lifetime_of(value),
-            "expires" => {
-                cookie.expires = text_of(value).and_then(|text| Timestamp::parse_iso(&text));
-            }
-            "maxAge" => cookie.is_loadable = is_max_age(value),
+            b"originalMaxAge" => cookie.lifetime = lifetime_of(value),
+            b"expires" => cookie.expires = date_of(value),
+            b"maxAge" => cookie.is_loadable = is_max_age(value),
             _ => {}
         })?;
         Some(cookie)
@@ -103,18 +101,24 @@ impl Record {
 }
 
 /// The lifetime that a value of `originalMaxAge` asks for.
-fn lifetime_of(value: &str) -> Option<OwnLifetime> {
-    if matches!(value, "null" | "false") {
+fn lifetime_of(value: &[u8]) -> Option<OwnLifetime> {
+    if matches!(value, b"null" | b"false") {
         return Some(OwnLifetime::Browser);
     }
-    if let Some(millis) = digits_of(value.as_bytes()) {
+    if let Some(millis) = digits_of(value) {
         return (millis > 0).then(|| OwnLifetime::Idle(Duration::from_millis(millis)));
     }
-    let millis: f64 = serde_json::from_str(value).ok()?;
+    let millis: f64 = serde_json::from_slice(value).ok()?;
     (millis >= 1.0).then(|| {
         // A float-to-int cast saturates, so the largest numbers become the longest duration.
         OwnLifetime::Idle(Duration::from_millis(millis as u64))
     })
+}
+
+/// The date that a value of `expires` is.
+fn date_of(value: &[u8]) -> Option<Timestamp> {
+    let text = text_of(str::from_utf8(value).ok()?)?;
+    Timestamp::parse_iso(&text)
 }
 
 pub(super) fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
@@ -125,8 +129,8 @@ pub(super) fn lifetime_raw(lifetime: OwnLifetime) -> Raw {
 }
 
 /// Whether express-session can load a cookie with this `maxAge`: its setter throws for what is true and no number.
-fn is_max_age(value: &str) -> bool {
-    match value.as_bytes() {
+fn is_max_age(value: &[u8]) -> bool {
+    match value {
         [b'"', rest @ ..] => rest == b"\"",
         [b't' | b'[' | b'{', ..] => false,
         _ => true,
@@ -163,10 +167,10 @@ mod tests {
             "[1]",
             "{}",
         ] {
-            assert_eq!(lifetime_of(value), by_float(value), "{value}");
+            assert_eq!(lifetime_of(value.as_bytes()), by_float(value), "{value}");
         }
         for value in ["null", "false"] {
-            assert_eq!(lifetime_of(value), Some(OwnLifetime::Browser));
+            assert_eq!(lifetime_of(value.as_bytes()), Some(OwnLifetime::Browser));
         }
     }
 
