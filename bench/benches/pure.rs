@@ -6,7 +6,7 @@ use cloakroom::{
     Limits, Timestamp,
     core::{
         Policy, cookie,
-        id::ID_BYTES,
+        id::{FreshId, ID_BYTES},
         plan::{CookieOp, plan},
         record::Record,
         session::{Existing, View},
@@ -81,7 +81,7 @@ fn plans(c: &mut Criterion) {
             remaining: Some(std::time::Duration::from_secs(1000)),
             resign: false,
         };
-        let fresh = cloakroom::SessionId::from_random([7; ID_BYTES]);
+        let fresh = FreshId::from_random([7; ID_BYTES]);
         let read = View::existing(existing, record, fresh);
         let mut changed = read.clone();
         let count = |n: Option<u64>| n.unwrap_or(0) + 1;
@@ -122,7 +122,7 @@ fn own_work(c: &mut Criterion) {
                     remaining: Some(std::time::Duration::from_secs(1000)),
                     resign: needs_resign,
                 };
-                let fresh = cloakroom::SessionId::from_random([7; ID_BYTES]);
+                let fresh = FreshId::from_random([7; ID_BYTES]);
                 let view = View::existing(existing, record, fresh);
                 black_box(view.get::<u64>("visits").unwrap());
                 let CookieOp::Set { id, expires } = plan(&view, &policy, now).cookie else {

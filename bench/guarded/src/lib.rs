@@ -10,7 +10,7 @@ use cloakroom::{
     SessionLayerBuilder, SessionSlot, Store as _, Timestamp,
     core::{
         Policy,
-        id::ID_BYTES,
+        id::{FreshId, ID_BYTES},
         plan::{CookieOp, StoreOp, plan},
         record::Record,
         session::{Existing, View},
@@ -227,7 +227,7 @@ fn view(id: &SessionId, value: &Bytes, limits: &Limits) -> Result<View, Error> {
     Ok(View::existing(
         existing,
         record,
-        SessionId::from_random([9; ID_BYTES]),
+        FreshId::from_random([9; ID_BYTES]),
     ))
 }
 

@@ -1,6 +1,9 @@
 //! The session id: its grammar, how a new one is made, and the fingerprint that stands for it in logs.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
@@ -52,7 +55,63 @@ impl SessionId {
 }
 
 fn is_id_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.~:+/=@,".contains(&byte)
+    const BYTES: [bool; 256] = {
+        let mut is_id_byte = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            is_id_byte[byte] = (byte as u8).is_ascii_alphanumeric();
+            byte += 1;
+        }
+        let others = b"-_.~:+/=@,";
+        let mut other = 0;
+        while other < others.len() {
+            is_id_byte[others[other] as usize] = true;
+            other += 1;
+        }
+        is_id_byte
+    };
+    BYTES[usize::from(byte)]
+}
+
+/// An id for a session that may come to be. It is drawn for every request that opens its session and most need none, so it is
+/// written out only when it is asked for. All clones have the same id. `Debug` shows what that of the [`SessionId`] does.
+#[derive(Clone)]
+pub struct FreshId {
+    /// What the id is made from.
+    bytes: [u8; ID_BYTES],
+    id: OnceLock<SessionId>,
+}
+
+impl FreshId {
+    /// An id from fresh random bytes: [`SessionId::from_random`].
+    #[must_use]
+    pub const fn from_random(bytes: [u8; ID_BYTES]) -> Self {
+        Self {
+            bytes,
+            id: OnceLock::new(),
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        self.id.get_or_init(|| SessionId::from_random(self.bytes))
+    }
+}
+
+impl From<SessionId> for FreshId {
+    fn from(id: SessionId) -> Self {
+        Self {
+            bytes: [0; ID_BYTES],
+            id: OnceLock::from(id),
+        }
+    }
+}
+
+impl fmt::Debug for FreshId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id().fmt(f)
+    }
 }
 
 impl fmt::Debug for SessionId {
@@ -80,6 +139,27 @@ mod tests {
         let id = SessionId::from_random([0xfb; ID_BYTES]);
         assert_eq!(id.as_str(), "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7");
         assert_eq!(SessionId::parse(id.as_str()), Some(id));
+    }
+
+    #[test]
+    fn r01_a_fresh_id_is_the_same_in_all_clones_whenever_they_are_asked() {
+        let fresh = FreshId::from_random([0xfb; ID_BYTES]);
+        let (before, expected) = (fresh.clone(), SessionId::from_random([0xfb; ID_BYTES]));
+        assert_eq!(*fresh.id(), expected);
+        assert_eq!(*before.id(), expected);
+        assert_eq!(*fresh.clone().id(), expected);
+        let given = SessionId::parse("given").unwrap();
+        assert_eq!(*FreshId::from(given.clone()).clone().id(), given);
+        let shown = format!("{fresh:?} {before:?}");
+        assert!(!shown.contains("_v7-") && !shown.contains("251"), "{shown}");
+    }
+
+    #[test]
+    fn r05_the_bytes_of_the_grammar_are_these() {
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"-_.~:+/=@,".contains(&byte);
+            assert_eq!(is_id_byte(byte), expected, "{byte}");
+        }
     }
 
     #[test]

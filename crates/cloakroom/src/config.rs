@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
-    Clock, CookieOptions, Error, Secrets, SessionId, Store,
+    Clock, CookieOptions, Error, Secrets, Store,
+    id::FreshId,
     merge::Resolver,
     policy::Policy,
     record::{Record, StoredAttributes},
@@ -64,8 +65,8 @@ impl Config {
         &*self.store
     }
 
-    pub(crate) fn fresh_id(&self) -> Result<SessionId, Error> {
-        (self.ids)().map(SessionId::from_random)
+    pub(crate) fn fresh_id(&self) -> Result<FreshId, Error> {
+        (self.ids)().map(FreshId::from_random)
     }
 
     /// Whether the request counts as one over TLS.

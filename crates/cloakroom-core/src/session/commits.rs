@@ -2,7 +2,7 @@
 
 use super::{Existing, Origin, SignIn, View, changes::apply};
 use crate::{
-    SessionId,
+    id::FreshId,
     policy::Policy,
     record::{Identity, Record},
     store::Stored,
@@ -22,7 +22,7 @@ impl View {
         snapshot: &Self,
         existing: Existing,
         record: Record,
-        fresh_id: SessionId,
+        fresh_id: impl Into<FreshId>,
         policy: &Policy,
     ) {
         let later = self.log.split_off(snapshot.log.len().min(self.log.len()));
@@ -43,7 +43,7 @@ impl View {
         let ends = self.record.ends();
         self.origin = Origin::Existing(existing);
         self.record = record;
-        self.fresh_id = fresh_id;
+        self.fresh_id = fresh_id.into();
         self.log = later;
         if self.lifetime_change == snapshot.lifetime_change {
             self.lifetime_change = None;

@@ -18,6 +18,7 @@ use changes::read;
 
 use crate::{
     EndReason, Error, SessionId, Timestamp,
+    id::FreshId,
     json::Raw,
     policy::Policy,
     record::{Identity, OwnLifetime, Record},
@@ -114,7 +115,7 @@ pub(crate) struct SignIn {
 pub struct View {
     origin: Origin,
     /// The id of a new or rotated session; drawn by the caller, known to nobody before the response.
-    fresh_id: SessionId,
+    fresh_id: FreshId,
     pub(crate) record: Record,
     /// The record as it was loaded, or as another request left it: what changes are counted against.
     base: Record,
@@ -144,17 +145,17 @@ impl View {
     /// A view without a stored session. `fresh_id` becomes the session's id if it is saved; `record` is one as
     /// [`Record::new`] makes it, with the policy's [lifetime](crate::Lifetime::own).
     #[must_use]
-    pub fn new(reason: NewReason, fresh_id: SessionId, record: Record) -> Self {
-        Self::with(Origin::New(reason), fresh_id, record)
+    pub fn new(reason: NewReason, fresh_id: impl Into<FreshId>, record: Record) -> Self {
+        Self::with(Origin::New(reason), fresh_id.into(), record)
     }
 
     /// A view of a stored session. `fresh_id` becomes its id if it is rotated.
     #[must_use]
-    pub fn existing(existing: Existing, record: Record, fresh_id: SessionId) -> Self {
-        Self::with(Origin::Existing(existing), fresh_id, record)
+    pub fn existing(existing: Existing, record: Record, fresh_id: impl Into<FreshId>) -> Self {
+        Self::with(Origin::Existing(existing), fresh_id.into(), record)
     }
 
-    fn with(origin: Origin, fresh_id: SessionId, record: Record) -> Self {
+    fn with(origin: Origin, fresh_id: FreshId, record: Record) -> Self {
         Self {
             origin,
             fresh_id,
@@ -186,19 +187,19 @@ impl View {
     pub fn id(&self) -> &SessionId {
         match &self.origin {
             Origin::Existing(existing) if !self.is_rotated() => &existing.id,
-            _ => &self.fresh_id,
+            _ => self.fresh_id.id(),
         }
     }
 
     /// The id that a new or rotated session gets.
     #[must_use]
     pub fn fresh_id(&self) -> &SessionId {
-        &self.fresh_id
+        self.fresh_id.id()
     }
 
     /// Another fresh id, after the store said that the first is taken.
-    pub fn redraw(&mut self, fresh_id: SessionId) {
-        self.fresh_id = fresh_id;
+    pub fn redraw(&mut self, fresh_id: impl Into<FreshId>) {
+        self.fresh_id = fresh_id.into();
     }
 
     /// Whether no stored session stands behind this view.

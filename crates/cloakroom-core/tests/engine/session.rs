@@ -2,9 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use cloakroom_core::{Error, ErrorKind, Policy, record::OwnLifetime, session::View};
+use cloakroom_core::{
+    Error, ErrorKind, Policy,
+    id::FreshId,
+    plan::{CookieOp, StoreOp},
+    record::OwnLifetime,
+    session::{NewReason, View},
+};
 
-use crate::common::{NOW, fresh_id, old_id, planned, policy_with, secs, short, stored, view_of};
+use crate::common::{
+    NOW, fresh_id, new_view, old_id, planned, policy_with, secs, short, stored, view_of,
+};
 
 fn view() -> View {
     view_of(&stored(None, NOW, r#","name":"Zoë","n":1"#), secs(60))
@@ -161,4 +169,22 @@ fn r08_the_id_changes_with_rotation_and_sign_in_alone() {
     assert_eq!(view.identity().owner.as_deref(), Some("ada"));
     assert_eq!(view.identity().signed_in, Some(NOW));
     assert_eq!(view.names(), ["name", "n"], "the data are kept");
+}
+
+#[test]
+fn r01_all_clones_of_a_view_have_the_same_fresh_id() {
+    let policy = Policy::default();
+    let mut view = new_view(NewReason::NoTicket, &policy);
+    view.redraw(FreshId::from_random([2; 24]));
+    view.insert("n", &1, &policy).unwrap();
+    // Neither has been asked for it, and each writes it out for itself.
+    let clone = view.clone();
+    let plan = planned(&clone, &policy);
+    assert!(matches!(&plan.store, StoreOp::Create(write) if write.id == fresh_id()));
+    assert!(matches!(&plan.cookie, CookieOp::Set { id, .. } if *id == fresh_id()));
+    assert_eq!(*view.id(), fresh_id());
+    assert_eq!(*view.clone().fresh_id(), fresh_id());
+    view.redraw(FreshId::from_random([3; 24]));
+    assert_ne!(*view.id(), fresh_id());
+    assert_eq!(*clone.id(), fresh_id());
 }
