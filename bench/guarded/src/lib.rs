@@ -10,11 +10,12 @@ use cloakroom::{
     SessionLayerBuilder, SessionSlot, Store as _, Timestamp,
     core::{
         Policy,
+        cookie::SetCookie,
         id::{FreshId, ID_BYTES},
         plan::{CookieOp, StoreOp, plan},
         record::Record,
         session::{Existing, View},
-        ticket::{self, Presented},
+        ticket::{self, Presented, Seal},
     },
 };
 use http::{Request, Response, header};
@@ -121,7 +122,7 @@ impl Step {
 pub struct Stage {
     secrets: Secrets,
     policy: Policy,
-    options: CookieOptions,
+    set_cookie: SetCookie,
     id: SessionId,
     header: String,
     value: Bytes,
@@ -148,10 +149,9 @@ impl Stage {
     pub fn new() -> Result<Self, Error> {
         let secrets = Secrets::new([SECRET])?;
         let policy = Policy::default();
-        let options = CookieOptions::new();
+        let set_cookie = CookieOptions::new().prepare()?;
         let id = SessionId::from_random([7; ID_BYTES]);
-        let ticket = ticket::sign(id.as_str(), &secrets);
-        let set = options.set_cookie(&ticket, None, true)?;
+        let set = set_cookie.ticket(&id, &Seal::of(&id, &secrets), None, true)?;
         let pair = set.split(';').next().unwrap_or_default();
         let header = format!("theme=dark; {pair}; _ga=GA1.1.1234567890.1234567890");
         let value = stored(&policy)?;
@@ -169,7 +169,7 @@ impl Stage {
         Ok(Self {
             secrets,
             policy,
-            options,
+            set_cookie,
             id,
             header,
             value,
@@ -179,9 +179,9 @@ impl Stage {
         })
     }
 
-    fn presented(&self) -> Result<SessionId, Error> {
+    fn presented(&self) -> Result<(SessionId, Seal), Error> {
         match ticket::presented([self.header.as_bytes()], NAME, &self.secrets) {
-            Presented::Valid { id, .. } => Ok(id),
+            Presented::Valid { id, seal, .. } => Ok((id, seal)),
             _ => Err(unexpected("the ticket does not verify")),
         }
     }
@@ -290,14 +290,13 @@ fn commit(stage: &Stage, times: u32) -> Result<(), Error> {
 
 fn whole(stage: &Stage, times: u32) -> Result<(), Error> {
     for _ in 0..times {
-        let id = stage.presented()?;
+        let (id, seal) = stage.presented()?;
         let view = view(&id, &stage.value, &stage.policy.limits)?;
         black_box(visits(&view)?);
         let CookieOp::Set { id, expires } = plan(&view, &stage.policy, NOW).cookie else {
             return Err(unexpected("the plan is not to send the cookie"));
         };
-        let ticket = ticket::sign(id.as_str(), &stage.secrets);
-        black_box(stage.options.set_cookie(&ticket, expires, true)?);
+        black_box(stage.set_cookie.ticket(&id, &seal, expires, true)?);
     }
     Ok(())
 }

@@ -8,6 +8,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
+use crate::ascii::alphanumeric_or;
+
 /// The number of random bytes in an id: 192 bits, as express-session 1.19 draws for its own ids.
 pub const ID_BYTES: usize = 24;
 
@@ -55,21 +57,7 @@ impl SessionId {
 }
 
 fn is_id_byte(byte: u8) -> bool {
-    const BYTES: [bool; 256] = {
-        let mut is_id_byte = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            is_id_byte[byte] = (byte as u8).is_ascii_alphanumeric();
-            byte += 1;
-        }
-        let others = b"-_.~:+/=@,";
-        let mut other = 0;
-        while other < others.len() {
-            is_id_byte[others[other] as usize] = true;
-            other += 1;
-        }
-        is_id_byte
-    };
+    static BYTES: [bool; 256] = alphanumeric_or(b"-_.~:+/=@,");
     BYTES[usize::from(byte)]
 }
 

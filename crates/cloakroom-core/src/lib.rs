@@ -22,6 +22,7 @@
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
+mod ascii;
 pub mod cookie;
 pub mod error;
 pub mod handle;

@@ -29,6 +29,8 @@ use crate::{
 pub const COOKIE: &str = "cookie";
 /// The name of our own metadata.
 pub const META: &str = "__ck";
+/// Where the end of the absolute lifetime stands in it.
+const ENDS: &str = "ends";
 
 /// A session's stored value, readable and changeable by name. Cheap to clone: the clones share their text until one is
 /// changed.
@@ -41,6 +43,8 @@ struct Parts {
     top: RawObject,
     cookie: Option<Cookie>,
     meta: Option<RawObject>,
+    /// The time under `ends` in it.
+    ends: Option<Timestamp>,
 }
 
 impl PartialEq for Record {
@@ -82,6 +86,7 @@ impl Record {
             top,
             cookie: Cookie::read(&cookie.to_bytes()),
             meta: None,
+            ends: None,
         }))
     }
 
@@ -186,9 +191,12 @@ impl Record {
     }
 
     pub(crate) fn change_meta(&mut self, change: impl FnOnce(&mut RawObject)) {
-        let Parts { top, meta, .. } = Arc::make_mut(&mut self.0);
+        let Parts {
+            top, meta, ends, ..
+        } = Arc::make_mut(&mut self.0);
         let object = meta.get_or_insert_default();
         change(object);
+        *ends = moment(object, ENDS);
         if object.is_empty() {
             top.remove(META);
             *meta = None;
@@ -200,14 +208,14 @@ impl Record {
     /// The end of the absolute lifetime, where one was set.
     #[must_use]
     pub fn ends(&self) -> Option<Timestamp> {
-        moment(self.meta()?, "ends")
+        self.0.ends
     }
 
     /// Sets the end of the absolute lifetime.
     pub fn set_ends(&mut self, ends: Option<Timestamp>) {
         self.change_meta(|meta| match ends {
-            Some(ends) => meta.set("ends", raw(&ends.as_millis())),
-            None => drop(meta.remove("ends")),
+            Some(ends) => meta.set(ENDS, raw(&ends.as_millis())),
+            None => drop(meta.remove(ENDS)),
         });
     }
 }
@@ -218,6 +226,7 @@ impl From<RawObject> for Record {
             top,
             cookie: None,
             meta: None,
+            ends: None,
         };
         parts.read(COOKIE);
         parts.read(META);
@@ -233,6 +242,7 @@ impl Parts {
             META => {
                 let meta = self.top.get(META);
                 self.meta = meta.and_then(|meta| RawObject::from_raw(&meta, usize::MAX));
+                self.ends = self.meta.as_ref().and_then(|meta| moment(meta, ENDS));
             }
             _ => {}
         }

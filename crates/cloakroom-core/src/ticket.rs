@@ -8,6 +8,8 @@
 //! signed it and it keeps the grammar of [`SessionId`]. Whatever else a browser sends is [`Invalid`](Presented::Invalid)
 //! and treated as if nothing had been sent, except that the reason can be counted.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
 use crate::{
@@ -25,6 +27,9 @@ const MAC_TEXT_LEN: usize = 43;
 /// The longest ticket of an id that keeps the grammar, in bytes.
 pub const MAX_TICKET_LEN: usize = PREFIX.len() + MAX_ID_LEN + 1 + MAC_TEXT_LEN;
 
+/// Even with every byte percent-encoded, a ticket has no more than three times its length.
+const MAX_WIRE_LEN: usize = 3 * MAX_TICKET_LEN;
+
 /// How many signatures of one request are checked at most. A browser that holds stale cookies beside the good one
 /// sends a few of the same name; a thousand of them are an attack, and the rest of those is not looked at.
 pub const MAX_TRIED: usize = 16;
@@ -32,22 +37,51 @@ pub const MAX_TRIED: usize = 16;
 /// Signs an id with the first secret.
 #[must_use]
 pub fn sign(id: &str, secrets: &Secrets) -> String {
-    write(id, &secrets.mac(id))
+    write(id, &Seal(secrets.mac(id)))
 }
 
 /// Signs an id with one key, whatever id and key are.
 #[must_use]
 pub fn sign_with(id: &str, key: &Key) -> String {
-    write(id, &key.mac(id))
+    write(id, &Seal(key.mac(id)))
 }
 
-fn write(id: &str, mac: &[u8; MAC_LEN]) -> String {
+fn write(id: &str, seal: &Seal) -> String {
     let mut ticket = String::with_capacity(PREFIX.len() + id.len() + 1 + MAC_TEXT_LEN);
-    ticket.push_str(PREFIX);
-    ticket.push_str(id);
-    ticket.push('.');
-    STANDARD_NO_PAD.encode_string(mac, &mut ticket);
+    pieces(id, seal, |piece| ticket.push_str(piece));
     ticket
+}
+
+/// The ticket piece by piece.
+pub(crate) fn pieces(id: &str, seal: &Seal, mut put: impl FnMut(&str)) {
+    let mut text = [0; MAC_TEXT_LEN];
+    let written = STANDARD_NO_PAD
+        .encode_slice(seal.0, &mut text)
+        .unwrap_or_default();
+    put(PREFIX);
+    put(id);
+    put(".");
+    // Base64 is ASCII.
+    put(str::from_utf8(&text[..written]).unwrap_or_default());
+}
+
+/// The signature of one id by one secret. Whoever has verified a ticket can send it again by it without another computation.
+/// `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Seal([u8; MAC_LEN]);
+
+impl Seal {
+    /// Signs an id with the first secret.
+    #[must_use]
+    pub fn of(id: &SessionId, secrets: &Secrets) -> Self {
+        Self(secrets.mac(id.as_str()))
+    }
+}
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seal(..)")
+    }
 }
 
 /// The id in `<id>.<mac>`, without the prefix, if `key` signed it. The id may be any text, even an empty one.
@@ -110,12 +144,21 @@ pub enum Verdict {
 #[must_use]
 pub fn verify(ticket: &str, secrets: &Secrets) -> Verdict {
     match check(ticket, secrets) {
-        Ok((id, needs_resign)) => Verdict::Valid { id, needs_resign },
+        Ok(Checked {
+            id, needs_resign, ..
+        }) => Verdict::Valid { id, needs_resign },
         Err(reason) => Verdict::Invalid(reason),
     }
 }
 
-fn check(ticket: &str, secrets: &Secrets) -> Result<(SessionId, bool), InvalidReason> {
+/// A ticket of ours.
+struct Checked {
+    id: SessionId,
+    needs_resign: bool,
+    seal: Seal,
+}
+
+fn check(ticket: &str, secrets: &Secrets) -> Result<Checked, InvalidReason> {
     let signed = ticket.strip_prefix(PREFIX).ok_or(InvalidReason::Unsigned)?;
     if ticket.len() > MAX_TICKET_LEN {
         return Err(InvalidReason::TooLong);
@@ -126,7 +169,11 @@ fn check(ticket: &str, secrets: &Secrets) -> Result<(SessionId, bool), InvalidRe
         .verify(id, &mac)
         .ok_or(InvalidReason::BadSignature)?;
     let id = SessionId::parse(id).ok_or(InvalidReason::BadId)?;
-    Ok((id, index > 0))
+    Ok(Checked {
+        id,
+        needs_resign: index > 0,
+        seal: Seal(mac),
+    })
 }
 
 /// What a request's `Cookie` headers hold under one name.
@@ -140,6 +187,8 @@ pub enum Presented {
         id: SessionId,
         /// An older secret signed it: send the ticket anew, signed with the first one.
         needs_resign: bool,
+        /// The signature.
+        seal: Seal,
     },
     /// Cookies of this name, but no ticket of ours among them: the visitor is anonymous and no store is asked. The
     /// reason is the most telling one of all that were looked at.
@@ -161,17 +210,26 @@ where
     let mut tried = 0;
     let candidates = headers
         .into_iter()
-        .flat_map(cookie::pairs)
-        .filter(|pair| pair.name() == name);
+        .flat_map(|header| cookie::named(header, name));
     for pair in candidates {
-        // Even with every byte percent-encoded, a ticket has no more than three times its length.
-        let checked = if pair.raw().len() > 3 * MAX_TICKET_LEN {
+        let mut buffer = [0; MAX_WIRE_LEN];
+        let checked = if pair.raw().len() > buffer.len() {
             Err(InvalidReason::TooLong)
         } else {
-            check(&pair.value(), secrets)
+            check(pair.value_in(&mut buffer), secrets)
         };
         match checked {
-            Ok((id, needs_resign)) => return Presented::Valid { id, needs_resign },
+            Ok(Checked {
+                id,
+                needs_resign,
+                seal,
+            }) => {
+                return Presented::Valid {
+                    id,
+                    needs_resign,
+                    seal,
+                };
+            }
             Err(why) => {
                 reason = reason.max(Some(why));
                 tried += usize::from(why >= InvalidReason::BadSignature);

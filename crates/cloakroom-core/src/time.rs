@@ -4,7 +4,7 @@ mod civil;
 
 use std::{fmt, sync::atomic::AtomicI64, sync::atomic::Ordering, time::Duration};
 
-use civil::Text;
+pub(crate) use civil::Text;
 use jiff::fmt::temporal::DateTimePrinter;
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z: the resolution of JavaScript's `Date`.

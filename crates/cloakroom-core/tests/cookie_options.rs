@@ -2,7 +2,7 @@
 
 use cloakroom_core::{
     CookieOptions, ErrorKind, Priority, SameSite, Secrets, Secure, Timestamp, cookie,
-    ticket::{self, Presented},
+    ticket::{self, Presented, Seal},
 };
 use proptest::prelude::*;
 
@@ -214,9 +214,13 @@ proptest! {
         let wire = pair.strip_prefix("__Host-sid=").unwrap();
         prop_assert!(wire.bytes().all(is_cookie_octet), "{}", wire);
         match ticket::presented([pair.as_bytes()], &options.name, &secrets) {
-            Presented::Valid { id: read, needs_resign } => {
+            Presented::Valid { id: read, needs_resign, seal } => {
                 prop_assert_eq!(read.as_str(), &id);
                 prop_assert!(!needs_resign);
+                // Sent again without another signature, it is the same to the byte.
+                prop_assert_eq!(seal, Seal::of(&read, &secrets));
+                let again = options.prepare().unwrap().ticket(&read, &seal, Some(T), true);
+                prop_assert_eq!(again.unwrap(), header);
             }
             other => prop_assert!(false, "{:?}", other),
         }

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use cloakroom_core::{
     Clock, CookieOptions, Error, Secrets, Store,
+    cookie::SetCookie,
     id::FreshId,
     merge::Resolver,
     policy::Policy,
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) secrets: Secrets,
     pub(crate) cookie: CookieOptions,
+    /// The same, ready to be written.
+    pub(crate) set_cookie: SetCookie,
     pub(crate) policy: Policy,
     /// New sessions' records for requests over plain HTTP and over TLS, made once: every visitor without a cookie gets one.
     pub(crate) blank: [Record; 2],

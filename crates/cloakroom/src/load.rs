@@ -36,7 +36,9 @@ pub(crate) async fn view(
             observe::bad_ticket(reason.as_str());
             return fresh(config, NewReason::NoTicket, secure);
         }
-        Presented::Valid { id, needs_resign } => (id, *needs_resign),
+        Presented::Valid {
+            id, needs_resign, ..
+        } => (id, *needs_resign),
     };
     let span = tracing::debug_span!("session_load", session = %id.fingerprint());
     match load(config, id).instrument(span).await? {

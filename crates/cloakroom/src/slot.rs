@@ -2,7 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
-use cloakroom_core::{Error, ticket::Presented, usage::Client};
+use cloakroom_core::{
+    Error, SessionId,
+    ticket::{Presented, Seal},
+    usage::Client,
+};
 use http::Extensions;
 use tokio::sync::OnceCell;
 
@@ -114,6 +118,18 @@ impl SessionSlot {
     /// Whether the request counts as one over TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.0.secure
+    }
+
+    /// The signature of an id by the first secret. Where the browser has brought it, it was verified then.
+    pub(crate) fn seal_of(&self, id: &SessionId) -> Seal {
+        match &self.0.presented {
+            Presented::Valid {
+                id: presented,
+                needs_resign: false,
+                seal,
+            } if presented == id => *seal,
+            _ => Seal::of(id, &self.0.config.secrets),
+        }
     }
 
     /// Whether other session layers stand around this one.

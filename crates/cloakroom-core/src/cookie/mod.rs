@@ -11,8 +11,9 @@ mod parse;
 mod set;
 mod validate;
 
+pub(crate) use parse::named;
 pub use parse::{Pair, pairs};
-pub use set::encode_value;
+pub use set::{SetCookie, encode_value};
 
 use crate::record::StoredAttributes;
 

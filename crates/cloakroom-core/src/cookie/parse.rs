@@ -12,6 +12,17 @@ pub fn pairs(header: &[u8]) -> impl Iterator<Item = Pair<'_>> {
     header.split(|&byte| byte == b';').filter_map(Pair::parse)
 }
 
+/// Those of one name.
+pub(crate) fn named<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = Pair<'a>> {
+    let is_named = move |piece: &&[u8]| {
+        let equals = piece.iter().position(|&byte| byte == b'=');
+        equals.is_some_and(|equals| trim_bytes(&piece[..equals]) == name.as_bytes())
+    };
+    let pieces = header.split(|&byte| byte == b';');
+    // Only those are looked at any further.
+    pieces.filter(is_named).filter_map(Pair::parse)
+}
+
 /// One `name=value` of a `Cookie` header.
 #[derive(Clone, Copy)]
 pub struct Pair<'a> {
@@ -49,6 +60,20 @@ impl<'a> Pair<'a> {
         }
         decode(self.raw).map_or(Cow::Borrowed(self.raw), Cow::Owned)
     }
+
+    /// The same, decoded into a buffer that is as long as [`raw`](Self::raw).
+    pub(crate) fn value_in<'b>(&self, buffer: &'b mut [u8]) -> &'b str
+    where
+        'a: 'b,
+    {
+        if !self.raw.contains('%') {
+            return self.raw;
+        }
+        let decoded = decode_into(self.raw, buffer).and_then(|length| buffer.get(..length));
+        decoded
+            .and_then(|decoded| str::from_utf8(decoded).ok())
+            .unwrap_or(self.raw)
+    }
 }
 
 /// Values may be tickets: only the name is shown.
@@ -64,6 +89,13 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
+fn trim_bytes(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
 /// A lone quote counts as both its own opening and its closing one: that is how `cookie` 0.7 sees it.
 fn unquote(text: &str) -> &str {
     match text.strip_prefix('"') {
@@ -73,17 +105,31 @@ fn unquote(text: &str) -> &str {
     }
 }
 
-/// All or nothing: `percent_encoding` would leave a malformed escape in place and decode the others.
 fn decode(text: &str) -> Option<String> {
-    let mut pieces = text.as_bytes().split(|&byte| byte == b'%');
-    let mut bytes = Vec::with_capacity(text.len());
-    bytes.extend_from_slice(pieces.next()?);
+    let mut bytes = vec![0; text.len()];
+    let length = decode_into(text, &mut bytes)?;
+    bytes.truncate(length);
+    String::from_utf8(bytes).ok()
+}
+
+/// The decoded bytes, which are no more than there are in `text`, and how many they are. All or nothing: `percent_encoding`
+/// would leave a malformed escape in place and decode the others.
+fn decode_into(text: &str, bytes: &mut [u8]) -> Option<usize> {
+    let mut length = 0;
+    let mut put = |run: &[u8]| {
+        let end = length + run.len();
+        bytes.get_mut(length..end)?.copy_from_slice(run);
+        length = end;
+        Some(())
+    };
+    let mut pieces = text.split('%').map(str::as_bytes);
+    put(pieces.next()?)?;
     for piece in pieces {
         let (&[high, low], rest) = piece.split_first_chunk()?;
-        bytes.push(16 * hex_digit(high)? + hex_digit(low)?);
-        bytes.extend_from_slice(rest);
+        put(&[16 * hex_digit(high)? + hex_digit(low)?])?;
+        put(rest)?;
     }
-    String::from_utf8(bytes).ok()
+    Some(length)
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -92,10 +138,15 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn value(header: &str) -> String {
-        pairs(header.as_bytes()).next().unwrap().value().into()
+        let pair = pairs(header.as_bytes()).next().unwrap();
+        let mut buffer = vec![0; pair.raw().len()];
+        assert_eq!(pair.value_in(&mut buffer), pair.value(), "{header}");
+        pair.value().into()
     }
 
     #[test]
@@ -147,5 +198,29 @@ mod tests {
             shown.contains("sid") && !shown.contains("hunter2"),
             "{shown}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn the_pairs_of_a_name_are_those_of_all_that_have_it(
+            pieces in prop::collection::vec("[ab \\t]{0,3}=?[ab=\"% ]{0,4}", 0..6),
+            strange in prop::collection::vec(any::<u8>(), 0..3),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let mut header = pieces.join(";").into_bytes();
+            let place = place.index(header.len() + 1);
+            header.splice(place..place, strange);
+            for name in ["", "a", "b", "ab", " "] {
+                let all = pairs(&header).filter(|pair| pair.name() == name);
+                let expected: Vec<_> = all.map(|pair| pair.raw()).collect();
+                let found: Vec<_> = named(&header, name).map(|pair| pair.raw()).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        #[test]
+        fn decoding_into_a_buffer_is_decoding(raw in "[%0-9a-fA-Fgé]{0,30}") {
+            value(&format!("a={raw}"));
+        }
     }
 }

@@ -320,7 +320,7 @@ impl SessionLayerBuilder {
     ///
     /// [`ErrorKind::Config`], naming the option, what it was and what is allowed.
     pub fn build(self) -> Result<SessionLayer, Error> {
-        self.cookie.validate()?;
+        let set_cookie = self.cookie.prepare()?;
         self.policy.validate()?;
         if self.deadline.is_zero() {
             return Err(Error::new(
@@ -347,6 +347,7 @@ impl SessionLayerBuilder {
             owned: owned.map(Arc::new),
             secrets: self.secrets,
             cookie: self.cookie,
+            set_cookie,
             policy,
             blank,
             resolver: self.resolver,

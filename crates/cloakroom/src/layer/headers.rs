@@ -1,6 +1,6 @@
 //! The headers that a session adds to a response.
 
-use cloakroom_core::{Error, ErrorKind, plan::CookieOp, ticket};
+use cloakroom_core::{Error, ErrorKind, plan::CookieOp};
 use http::{
     Extensions, HeaderMap, HeaderValue, Response,
     header::{CACHE_CONTROL, SET_COOKIE, VARY},
@@ -32,12 +32,12 @@ pub(super) fn apply<B>(
     let header = match cookie {
         CookieOp::Keep => return Ok(()),
         CookieOp::Set { id, expires } => {
-            let ticket = ticket::sign(id.as_str(), &config.secrets);
-            config.cookie.set_cookie(&ticket, *expires, secure)?
+            let seal = slot.seal_of(id);
+            config.set_cookie.ticket(id, &seal, *expires, secure)?
         }
-        CookieOp::Remove => config.cookie.removal(secure),
+        CookieOp::Remove => config.set_cookie.removal(secure),
     };
-    let mut header = HeaderValue::from_str(&header).map_err(|_| {
+    let mut header = HeaderValue::try_from(header).map_err(|_| {
         Error::new(
             ErrorKind::Config,
             "the cookie's attributes cannot stand in a header",
