@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::ascii::{find, split};
+
 /// The pairs of one `Cookie` header in their order, repeated names included.
 ///
 /// Pairs are separated by `;` and nothing else: a comma is part of the value. The first `=` ends the name. Spaces and
@@ -9,18 +11,17 @@ use std::borrow::Cow;
 /// pair, and neither is one that is not UTF-8; the others are not affected. Names are compared as they are, upper case
 /// and lower case being different.
 pub fn pairs(header: &[u8]) -> impl Iterator<Item = Pair<'_>> {
-    header.split(|&byte| byte == b';').filter_map(Pair::parse)
+    split(header, b';').filter_map(Pair::parse)
 }
 
 /// Those of one name.
 pub(crate) fn named<'a>(header: &'a [u8], name: &str) -> impl Iterator<Item = Pair<'a>> {
     let is_named = move |piece: &&[u8]| {
-        let equals = piece.iter().position(|&byte| byte == b'=');
-        equals.is_some_and(|equals| trim_bytes(&piece[..equals]) == name.as_bytes())
+        let equals = find(piece, b'=').and_then(|equals| piece.get(..equals));
+        equals.is_some_and(|found| trim_bytes(found) == name.as_bytes())
     };
-    let pieces = header.split(|&byte| byte == b';');
     // Only those are looked at any further.
-    pieces.filter(is_named).filter_map(Pair::parse)
+    split(header, b';').filter(is_named).filter_map(Pair::parse)
 }
 
 /// One `name=value` of a `Cookie` header.
@@ -55,7 +56,7 @@ impl<'a> Pair<'a> {
     /// the escapes is malformed or the bytes are not UTF-8. A `+` is a plus sign.
     #[must_use]
     pub fn value(&self) -> Cow<'a, str> {
-        if !self.raw.contains('%') {
+        if find(self.raw.as_bytes(), b'%').is_none() {
             return Cow::Borrowed(self.raw);
         }
         decode(self.raw).map_or(Cow::Borrowed(self.raw), Cow::Owned)
@@ -66,9 +67,6 @@ impl<'a> Pair<'a> {
     where
         'a: 'b,
     {
-        if !self.raw.contains('%') {
-            return self.raw;
-        }
         let decoded = decode_into(self.raw, buffer).and_then(|length| buffer.get(..length));
         decoded
             .and_then(|decoded| str::from_utf8(decoded).ok())
@@ -122,7 +120,7 @@ fn decode_into(text: &str, bytes: &mut [u8]) -> Option<usize> {
         length = end;
         Some(())
     };
-    let mut pieces = text.split('%').map(str::as_bytes);
+    let mut pieces = split(text.as_bytes(), b'%');
     put(pieces.next()?)?;
     for piece in pieces {
         let (&[high, low], rest) = piece.split_first_chunk()?;

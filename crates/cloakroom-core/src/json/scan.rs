@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::ascii::eight;
+
 /// Where a name and its value stand.
 pub(super) struct Pair {
     /// The name, quotes included.
@@ -242,11 +244,6 @@ impl Open {
             self.bits = self.outer.pop().unwrap_or_default();
         }
     }
-}
-
-/// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
 }
 
 /// Among eight bytes, marks in its highest bit the first one that is below 0x20, a quote or a backslash. Bits above that one
