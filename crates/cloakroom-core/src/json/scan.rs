@@ -22,76 +22,94 @@ pub(super) struct Pair {
 /// what was found until then means nothing. Whether `text` is UTF-8 is not looked at.
 pub(super) fn pairs(text: &[u8], mut found: impl FnMut(Pair)) -> Option<()> {
     let mut open = Open::default();
-    let mut at = expect(text, space(text, 0), b'{')?;
-    at = space(text, at);
-    if *text.get(at)? == b'}' {
-        at += 1;
-    } else {
+    let (start, brace) = next(text, 0)?;
+    let (mut at, mut byte) = next(text, start + 1)?;
+    if brace != b'{' {
+        return None;
+    }
+    if byte != b'}' {
         loop {
             let name = at;
-            let plain = plain(text, expect(text, at, b'"')?)?;
+            let plain = plain(text, after_quote(at, byte)?)?;
             let is_plain = *text.get(plain)? == b'"';
             let name_end = if is_plain {
                 plain + 1
             } else {
                 escaped(text, plain)?
             };
-            let start = colon(text, name_end)?;
-            let end = value(text, start, &mut open)?;
+            let (start, first) = colon(text, name_end)?;
+            let end = value(text, start, first, &mut open)?;
             found(Pair {
                 name: name..name_end,
                 is_plain,
                 value: start..end,
             });
-            at = space(text, end);
-            match *text.get(at)? {
-                b',' => at = space(text, at + 1),
-                b'}' => break at += 1,
+            (at, byte) = next(text, end)?;
+            match byte {
+                b',' => (at, byte) = next(text, at + 1)?,
+                b'}' => break,
                 _ => return None,
             }
         }
     }
-    (space(text, at) == text.len()).then_some(())
+    next(text, at + 1).is_none().then_some(())
 }
 
-// Where each of these is done, or `None`: places are handed on rather than kept, so that they stay in a register.
+// Where each of these is done, or `None`: places are handed on rather than kept, so that they stay in a register, together with
+// the byte that stands there.
 
-/// After one byte that must stand here.
-fn expect(text: &[u8], at: usize, byte: u8) -> Option<usize> {
-    (*text.get(at)? == byte).then_some(at + 1)
+/// The next byte that is no white space.
+#[inline(always)]
+fn next(text: &[u8], at: usize) -> Option<(usize, u8)> {
+    let byte = *text.get(at)?;
+    if byte > b' ' {
+        Some((at, byte))
+    } else {
+        next_after_space(text, at)
+    }
 }
 
-/// After white space.
-fn space(text: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\t' | b'\r') = text.get(at) {
+#[inline(never)]
+fn next_after_space(text: &[u8], mut at: usize) -> Option<(usize, u8)> {
+    while let b' ' | b'\n' | b'\t' | b'\r' = *text.get(at)? {
         at += 1;
     }
-    at
+    Some((at, *text.get(at)?))
+}
+
+#[inline(always)]
+fn after_quote(at: usize, byte: u8) -> Option<usize> {
+    (byte == b'"').then_some(at + 1)
 }
 
 /// After a colon and the white space around it.
-fn colon(text: &[u8], at: usize) -> Option<usize> {
-    let at = expect(text, space(text, at), b':')?;
-    Some(space(text, at))
+#[inline(always)]
+fn colon(text: &[u8], at: usize) -> Option<(usize, u8)> {
+    let (at, byte) = next(text, at)?;
+    if byte == b':' {
+        next(text, at + 1)
+    } else {
+        None
+    }
 }
 
 /// After a value that begins here, arrays and objects with all that is in them. Nothing is `open` before and after.
-fn value(text: &[u8], mut at: usize, open: &mut Open) -> Option<usize> {
+fn value(text: &[u8], mut at: usize, mut byte: u8, open: &mut Open) -> Option<usize> {
     loop {
-        at = match *text.get(at)? {
+        at = match byte {
             b'"' => string(text, at + 1)?,
             b'{' => {
-                at = space(text, at + 1);
-                if *text.get(at)? != b'}' {
+                (at, byte) = next(text, at + 1)?;
+                if byte != b'}' {
                     open.push(true);
-                    at = name(text, at)?;
+                    (at, byte) = name(text, at, byte)?;
                     continue;
                 }
                 at + 1
             }
             b'[' => {
-                at = space(text, at + 1);
-                if *text.get(at)? != b']' {
+                (at, byte) = next(text, at + 1)?;
+                if byte != b']' {
                     open.push(false);
                     continue;
                 }
@@ -106,17 +124,17 @@ fn value(text: &[u8], mut at: usize, open: &mut Open) -> Option<usize> {
             let Some(is_object) = open.last() else {
                 return Some(at);
             };
-            at = space(text, at);
-            match *text.get(at)? {
-                b'}' if is_object => open.pop(),
-                b']' if !is_object => open.pop(),
+            (at, byte) = next(text, at)?;
+            match byte {
                 b',' => {
-                    at = space(text, at + 1);
+                    (at, byte) = next(text, at + 1)?;
                     if is_object {
-                        at = name(text, at)?;
+                        (at, byte) = name(text, at, byte)?;
                     }
                     break;
                 }
+                b'}' if is_object => open.pop(),
+                b']' if !is_object => open.pop(),
                 _ => return None,
             }
             at += 1;
@@ -125,11 +143,13 @@ fn value(text: &[u8], mut at: usize, open: &mut Open) -> Option<usize> {
 }
 
 /// After a name inside of a value and its colon: where its value begins.
-fn name(text: &[u8], at: usize) -> Option<usize> {
-    colon(text, string(text, expect(text, at, b'"')?)?)
+#[inline(always)]
+fn name(text: &[u8], at: usize, byte: u8) -> Option<(usize, u8)> {
+    colon(text, string(text, after_quote(at, byte)?)?)
 }
 
 /// After a string, whose opening quote stands before.
+#[inline(always)]
 fn string(text: &[u8], at: usize) -> Option<usize> {
     let at = plain(text, at)?;
     if *text.get(at)? == b'"' {
@@ -154,6 +174,7 @@ fn escaped(text: &[u8], mut at: usize) -> Option<usize> {
 /// Goes to what is more than a part of a string: its end, an escape, or a control character, which may not stand there.
 /// Eight bytes at a time: a search for single bytes by the processor's widest registers costs more than it saves, since
 /// most strings are short.
+#[inline(always)]
 fn plain(text: &[u8], mut at: usize) -> Option<usize> {
     while let Some(eight) = text.get(at..)?.first_chunk() {
         let ends = ends_plain(u64::from_le_bytes(*eight));
