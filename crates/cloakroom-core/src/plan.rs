@@ -161,9 +161,19 @@ pub enum CookieOp {
 /// Decides. See the [module's documentation](self).
 #[must_use]
 pub fn plan(view: &View, policy: &Policy, now: Timestamp) -> Plan {
+    plan_after(view, Duration::ZERO, policy, now)
+}
+
+/// The same for a view on which `passed` has gone by since the store said how long the session still lives: as if
+/// [`View::pass`] had been told of it.
+#[must_use]
+pub fn plan_after(view: &View, passed: Duration, policy: &Policy, now: Timestamp) -> Plan {
     match view.origin() {
         Origin::New(reason) => plan_new(view, *reason, policy, now),
-        Origin::Existing(existing) => plan_existing(view, existing, policy, now),
+        Origin::Existing(existing) => {
+            let remaining = existing.remaining.map(|left| left.saturating_sub(passed));
+            plan_existing(view, existing, remaining, policy, now)
+        }
     }
 }
 
@@ -214,7 +224,13 @@ fn plan_new(view: &View, reason: NewReason, policy: &Policy, now: Timestamp) -> 
     }
 }
 
-fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timestamp) -> Plan {
+fn plan_existing(
+    view: &View,
+    existing: &Existing,
+    remaining: Option<Duration>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Plan {
     match view.ending() {
         // Unless it was regenerated before: then the old session is to be no more in any case.
         Some(Ending::Unset) if policy.unset == Unset::Keep && !view.is_blank() => {
@@ -239,7 +255,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
     let lifetime_changed = view.lifetime_change.is_some() || view.ends_change.is_some();
     // What was asked for expressly, a sign-in or a lifetime, counts from now in a silent request too.
     let silent = view.is_silent() && !lifetime_changed && !view.signs_in();
-    let times = match existing.remaining {
+    let times = match remaining {
         Some(remaining) if silent => cut(policy.times(&record, now), remaining, now),
         _ => policy.times(&record, now),
     };
@@ -266,7 +282,7 @@ fn plan_existing(view: &View, existing: &Existing, policy: &Policy, now: Timesta
         is_owned(&record, policy) && usage::reach(&record, &times, now) != Reach::Far;
     let stale =
         !silent && (stamped || claim_is_due || (!policy.exclusive && is_stale(&record, &times)));
-    let renew = !silent && is_due(existing.remaining, &times, policy.renew_after);
+    let renew = !silent && is_due(remaining, &times, policy.renew_after);
     let store = if modified || view.is_adopted() || policy.resave && !silent || stale {
         StoreOp::Replace(write(&existing.id, record, &times, Kind::Kept, &request))
     } else if renew {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use cloakroom_core::{
     Error, ErrorKind, SessionId, merge,
-    plan::{CookieOp, Plan, StoreOp, Write, plan},
+    plan::{CookieOp, Plan, StoreOp, Write, plan, plan_after},
     session::{Origin, View},
 };
 
@@ -98,7 +98,8 @@ pub(crate) fn commit_at_once(
     if !circumstances.deliverable || view.is_modified() {
         return None;
     }
-    let planned = plan(view, &config.policy, config.clock.now());
+    let now = config.clock.now();
+    let planned = plan_after(view, circumstances.age, &config.policy, now);
     step_at_once(config, planned, circumstances.age)
 }
 

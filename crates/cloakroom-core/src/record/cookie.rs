@@ -37,7 +37,7 @@ pub enum OwnLifetime {
 }
 
 /// What is of use in the value of `cookie`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cookie {
     lifetime: Option<OwnLifetime>,
     expires: Option<Timestamp>,
@@ -48,18 +48,35 @@ pub(super) struct Cookie {
 impl Cookie {
     /// `None` for what is no object.
     pub(super) fn read(value: &[u8]) -> Option<Self> {
-        let mut cookie = Self {
-            lifetime: None,
-            expires: None,
-            is_loadable: true,
-        };
-        entries_of(value, |name, value| match name {
-            b"originalMaxAge" => cookie.lifetime = lifetime_of(value),
-            b"expires" => cookie.expires = date_of(value),
-            b"maxAge" => cookie.is_loadable = is_max_age(value),
-            _ => {}
-        })?;
+        let mut cookie = Self::EMPTY;
+        entries_of(value, |name, value| cookie.note(name, value))?;
         Some(cookie)
+    }
+
+    /// The same of an object that was read already.
+    fn of(object: &RawObject) -> Self {
+        let mut cookie = Self::EMPTY;
+        for entry in object.entries() {
+            if let Some(name) = entry.name() {
+                cookie.note(name.as_bytes(), entry.value());
+            }
+        }
+        cookie
+    }
+
+    const EMPTY: Self = Self {
+        lifetime: None,
+        expires: None,
+        is_loadable: true,
+    };
+
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        match name {
+            b"originalMaxAge" => self.lifetime = lifetime_of(value),
+            b"expires" => self.expires = date_of(value),
+            b"maxAge" => self.is_loadable = is_max_age(value),
+            _ => {}
+        }
     }
 }
 
@@ -71,7 +88,7 @@ impl Record {
         let mut cookie = cookie.unwrap_or_default();
         change(&mut cookie);
         parts.top.set_first(COOKIE, cookie.to_raw());
-        parts.read(COOKIE);
+        parts.cookie = Some(Cookie::of(&cookie));
     }
 
     /// The lifetime this record asks for. `None` where `originalMaxAge` says nothing usable: absent, or a number that
@@ -184,5 +201,26 @@ mod tests {
         assert_eq!((cookie.lifetime, cookie.is_loadable), (Some(idle), true));
         assert_eq!(cookie.expires, None);
         assert!(Cookie::read(b"[]").is_none());
+    }
+
+    #[test]
+    fn a_changed_cookie_is_what_is_read_of_its_text() {
+        for text in [
+            r#"{"cookie":{}}"#,
+            r#"{"cookie":{"originalMaxAge":1,"expires":null,"maxAge":5,"originalMaxAge":null}}"#,
+            r#"{ "cookie" : { "expires" : "2025-11-25T21:19:38.229Z", "\ud83d": 1 } , "n":1}"#,
+            r#"{"n":1}"#,
+        ] {
+            let top = RawObject::parse(&text.into(), 10).unwrap();
+            let mut record = Record::from(top);
+            for millis in [0, 1_764_105_578_229, -1, i64::MAX] {
+                record.set_expires(Some(Timestamp::from_millis(millis)));
+                let read = record.value(COOKIE).and_then(Cookie::read);
+                assert_eq!(record.0.cookie, read, "{text} {millis}");
+            }
+            record.set_lifetime(OwnLifetime::Idle(Duration::from_millis(7)));
+            let read = record.value(COOKIE).and_then(Cookie::read);
+            assert_eq!(record.0.cookie, read, "{text}");
+        }
     }
 }

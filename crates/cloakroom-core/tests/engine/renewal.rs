@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cloakroom_core::{
     Lifetime, Policy, Timestamp,
-    plan::{CookieOp, StoreOp, plan},
+    plan::{CookieOp, StoreOp, plan, plan_after},
     policy::BROWSER_SESSION_TTL,
     record::OwnLifetime,
     session::NewReason,
@@ -263,4 +263,32 @@ fn expires_in_says_what_the_plan_will_do() {
     let mut view = view_of(&stored(Some(60), NOW, ""), None);
     view.skip_renewal();
     assert_eq!(view.expires_in(&policy, NOW), None, "without an end");
+}
+
+#[test]
+fn planning_for_time_that_has_passed_is_planning_when_it_has() {
+    let policy = policy_with(idle(60), |p| p.renew_after = 0.5);
+    for remaining in [None, Some(secs(40)), Some(secs(600))] {
+        for (silent, changed) in [(false, false), (true, false), (true, true), (false, true)] {
+            let mut view = view_of(&stored(Some(60), NOW, ""), remaining);
+            if silent {
+                view.skip_renewal();
+            }
+            if changed {
+                view.insert("n", &1, &policy).unwrap();
+            }
+            for passed in [0, 1, 9, 10, 11, 39, 41, 601].map(secs) {
+                let mut later = view.clone();
+                later.pass(passed);
+                let expected = plan(&later, &policy, NOW);
+                let planned = plan_after(&view, passed, &policy, NOW);
+                assert_eq!(planned, expected, "{remaining:?} {passed:?}");
+            }
+        }
+    }
+    // And it makes a difference.
+    let view = view_of(&stored(Some(60), NOW, ""), secs(40));
+    assert_eq!(short(&plan(&view, &policy, NOW)), "- -");
+    let later = plan_after(&view, secs(11), &policy, NOW);
+    assert_eq!(short(&later), "renew SC");
 }

@@ -173,7 +173,7 @@ impl Session {
             deliverable: self.0.deliverable,
             age: state.loaded.elapsed(),
         };
-        let cookie = commit_at_once(&self.0.config, &state.aged_view(), circumstances)?;
+        let cookie = commit_at_once(&self.0.config, &state.view, circumstances)?;
         state.head_left = true;
         Some(Closed {
             cookie,
