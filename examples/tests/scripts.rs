@@ -65,6 +65,32 @@ fn every_test_program_belongs_to_a_part_of_the_tests() {
     }
 }
 
+/// Who asks what there is to measure may not have anything of what it takes.
+#[test]
+fn help_of_the_comparison_needs_nothing_but_cargo() {
+    for (arguments, expected) in [
+        (&["--help"][..], 0),
+        (&["--quick", "-h"], 0),
+        (&["--quick"], 1),
+    ] {
+        let cargo = "cargo() { :; }; command() { [[ $2 == cargo ]]; }";
+        let script = format!("{cargo}; source bench/build && build release \"$@\"");
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &script, "bash"])
+            .args(arguments)
+            .env("project", root())
+            .current_dir(root());
+        let output = bash.output().unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            said.contains("redis-server is missing"),
+            expected == 1,
+            "{said}"
+        );
+    }
+}
+
 /// They compile for minutes.
 #[test]
 fn other_crates_programs_are_built_only_where_they_are_measured() {

@@ -135,16 +135,20 @@ fn requests(rows: &[Row]) -> String {
             base.and_then(|base| ratio(value, base))
                 .map_or_else(String::new, |ratio| format!("{ratio:.2}"))
         };
+        let of_redis = |cell: String| {
+            let uses_redis = row.subject.uses_redis();
+            if uses_redis { cell } else { String::new() }
+        };
         vec![
             row.subject.label().to_owned(),
             number(s.requests_per_second),
             format!("{:.0} %", s.spread * 100.0),
             number(s.server_us),
             times(s.server_us, base.map(|base| base.summary.server_us)),
-            number(s.redis_us),
+            of_redis(number(s.redis_us)),
             number(s.p50_us / 1e3),
             number(s.p99_us / 1e3),
-            format!("{:.2}", s.redis_commands),
+            of_redis(format!("{:.2}", s.redis_commands)),
         ]
     };
     let head = [
@@ -314,5 +318,12 @@ mod tests {
         let text = requests(&rows);
         assert!(text.contains(" 25.00 |"), "{text}");
         assert!(!requests(&rows[1..]).contains("25.00"));
+    }
+
+    #[test]
+    fn a_program_without_redis_has_no_figures_of_it() {
+        let commands = |subject| requests(&[row(subject, 50_000)]).contains(" 1.50 |");
+        assert!(commands(Subject::CloakroomNear));
+        assert!(!commands(Subject::CloakroomMemory));
     }
 }
