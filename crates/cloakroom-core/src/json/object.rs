@@ -68,8 +68,8 @@ impl Entry {
 
     fn is_named(&self, name: &str, source: &[u8]) -> bool {
         if self.is_plain {
-            self.name.len() == name.len() + 2
-                && self.name.text(source)[1..].starts_with(name.as_bytes())
+            let inner = || self.name.text(source).get(1..=name.len());
+            self.name.len() == name.len() + 2 && inner() == Some(name.as_bytes())
         } else {
             decoded(self.name.text(source)).is_some_and(|text| text == name)
         }
