@@ -181,9 +181,15 @@ impl Link {
 
     async fn live(&self, deadline: Instant) -> Result<Arc<Live>, Fault> {
         self.keep();
-        if let Some(live) = self.present() {
-            return Ok(live);
+        match self.present() {
+            Some(live) => Ok(live),
+            // In a box: the calls that need not wait must not carry its size.
+            None => Box::pin(self.next_live(deadline)).await,
         }
+    }
+
+    /// The connection that is being made.
+    async fn next_live(&self, deadline: Instant) -> Result<Arc<Live>, Fault> {
         let mut state = self.shared.state.subscribe();
         let settled = state.wait_for(|state| match state {
             State::Connecting => false,

@@ -92,7 +92,7 @@ pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error
         }
     };
     match Record::parse(&stored.value, &config.policy.limits) {
-        Ok(Some(record)) if !config.policy.is_over(&record, config.clock.now()) => {
+        Ok(Some(record)) if !is_over(config, &record) => {
             if let Some(owned) = &config.owned
                 && is_revoked(config, owned, &record, revision).await?
             {
@@ -117,6 +117,11 @@ pub(crate) async fn load(config: &Config, id: &SessionId) -> Result<Found, Error
             Ok(Found::None(NewReason::Unreadable))
         }
     }
+}
+
+/// Whether the absolute lifetime is over. Where there is none, nobody asks what time it is.
+fn is_over(config: &Config, record: &Record) -> bool {
+    record.ends().is_some() && config.policy.is_over(record, config.clock.now())
 }
 
 /// Whether the owner's sessions, or everybody's, were revoked after this one's sign-in. The store is asked only where the
