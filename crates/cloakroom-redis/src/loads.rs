@@ -24,7 +24,6 @@ use crate::{fault::Fault, keys::Keys, store::on_key};
 const AT_ONCE: usize = 32;
 
 /// What the server has said of a session. An answer to several questions that is an error stands in the place of each.
-#[derive(Clone)]
 pub(crate) struct Looked {
     /// The answer to `PTTL`, which was asked first.
     pub(crate) left: Value,
