@@ -1,18 +1,22 @@
 //! Loads, many in one round trip.
 //!
-//! Nearly every request loads its session, so a busy application has dozens of loads at any moment. What came up by the time
-//! that the connection's task has its turn goes to the server as one request. The task gives way once to whatever else is ready to
-//! run: on an idle machine that is nothing, on a busy one it is what brings the next loads. Nobody waits for a time.
+//! Nearly every request loads its session, so a busy application has dozens of loads at any moment. A load that is the only one
+//! goes to the server at once. Others wait for the turn of the connection's task: what came up by then goes as one request. The
+//! task gives way once to whatever else is ready to run, which on a busy machine is what brings the next loads. Nobody waits for a
+//! time.
 
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    mem, slice,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     vec,
 };
 
 use cloakroom_core::SessionId;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{Cmd, Pipeline, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, oneshot},
     task::yield_now,
@@ -46,15 +50,21 @@ impl Looked {
 /// What `PTTL` says of a key without a time to live; less than that where there is none.
 const NO_END: i64 = -1;
 
+/// What is asked.
+pub(crate) struct Wanted {
+    pub(crate) id: SessionId,
+    pub(crate) with_revision: bool,
+}
+
 struct Load {
-    id: SessionId,
-    with_revision: bool,
+    wanted: Wanted,
     answer: oneshot::Sender<Result<Looked, Fault>>,
 }
 
-/// The loads that wait for their turn on one connection.
+/// The loads on one connection.
 pub(crate) struct Loads {
     keys: Keys,
+    under_way: AtomicUsize,
     queue: Mutex<Queue>,
     come: Notify,
 }
@@ -70,6 +80,7 @@ impl Loads {
     pub(crate) fn new(keys: Keys) -> (Arc<Self>, Taker) {
         let loads = Arc::new(Self {
             keys,
+            under_way: AtomicUsize::new(0),
             queue: Mutex::new(Queue {
                 waiting: Vec::new(),
                 closed: false,
@@ -83,26 +94,54 @@ impl Loads {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks a session up. Whoever gives up waiting takes nothing from the others.
-    pub(crate) async fn look(&self, id: &SessionId, with_revision: bool) -> Result<Looked, Fault> {
+    /// To be held while a session is looked up.
+    pub(crate) fn begin(&self) -> UnderWay<'_> {
+        let others = self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay {
+            loads: self,
+            is_alone: others == 0,
+        }
+    }
+
+    /// What to send for a load that is alone, and [`answer`](Self::answer) understands.
+    pub(crate) fn question(&self, wanted: &Wanted) -> Pipeline {
+        question(&self.keys, slice::from_ref(wanted))
+    }
+
+    pub(crate) fn answer(wanted: &Wanted, answers: Vec<Value>) -> Result<Looked, Fault> {
+        Answers::of(answers, slice::from_ref(wanted))
+            .and_then(|mut answers| answers.next(wanted))
+            .ok_or(Fault::Protocol)
+    }
+
+    /// Looks a session up together with others. Whoever gives up waiting takes nothing from them.
+    pub(crate) async fn look(&self, wanted: Wanted) -> Result<Looked, Fault> {
         let (answer, looked) = oneshot::channel();
-        let load = Load {
-            id: id.clone(),
-            with_revision,
-            answer,
-        };
         let is_first = {
             let mut queue = self.queue();
             if queue.closed {
                 return Err(Fault::Lost);
             }
-            queue.waiting.push(load);
+            queue.waiting.push(Load { wanted, answer });
             queue.waiting.len() == 1
         };
         if is_first {
             self.come.notify_one();
         }
         looked.await.unwrap_or(Err(Fault::Lost))
+    }
+}
+
+/// A load that is under way.
+pub(crate) struct UnderWay<'a> {
+    loads: &'a Loads,
+    /// None else was when it began.
+    pub(crate) is_alone: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.loads.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -150,59 +189,48 @@ impl Taker {
 }
 
 async fn look_up(mut conn: MultiplexedConnection, keys: Keys, loads: Vec<Load>) {
-    let question = question(&keys, &loads);
+    let (wanted, tell): (Vec<_>, Vec<_>) = loads
+        .into_iter()
+        .map(|load| (load.wanted, load.answer))
+        .unzip();
+    let question = question(&keys, &wanted);
     let answers = conn
         .send_packed_commands(&question, 0, question.len())
         .await;
-    tell(loads, answers);
+    let answers = answers.map_err(Fault::from);
+    let mut answers =
+        answers.and_then(|answers| Answers::of(answers, &wanted).ok_or(Fault::Protocol));
+    for (wanted, tell) in wanted.iter().zip(tell) {
+        let looked = match &mut answers {
+            Ok(answers) => answers.next(wanted).ok_or(Fault::Protocol),
+            Err(fault) => Err(fault.clone()),
+        };
+        // Nobody may wait for it any more.
+        let _ = tell.send(looked);
+    }
 }
 
 /// How much longer the sessions live is asked first: where one ends in between, its tombstone is still seen. Values and
 /// tombstones are of one moment. Were the tombstones looked at first, a session that ended and was written back by a blind
 /// peer in between would be taken for live.
-fn question(keys: &Keys, loads: &[Load]) -> Pipeline {
-    let mut question = Pipeline::with_capacity(loads.len() + 2);
-    let mut values = Cmd::with_capacity(2 * loads.len() + 1, 128 * loads.len());
+fn question(keys: &Keys, wanted: &[Wanted]) -> Pipeline {
+    let mut question = Pipeline::with_capacity(wanted.len() + 2);
+    let mut values = Cmd::with_capacity(2 * wanted.len() + 1, 128 * wanted.len());
     values.arg("MGET");
-    for Load { id, .. } in loads {
+    for Wanted { id, .. } in wanted {
         question.add_command(on_key("PTTL", keys.session_in_parts(id)));
         values.arg(keys.session_in_parts(id));
         values.arg(keys.tombstone_in_parts(id));
     }
     question.add_command(values);
-    if wants_revision(loads) {
+    if wants_revision(wanted) {
         question.cmd("GET").arg(keys.revision());
     }
     question
 }
 
-fn wants_revision(loads: &[Load]) -> bool {
-    loads.iter().any(|load| load.with_revision)
-}
-
-/// Answers each load with its part.
-fn tell(loads: Vec<Load>, answers: RedisResult<Vec<Value>>) {
-    let told = answers.map_err(Fault::from);
-    let told = told.and_then(|answers| Answers::of(answers, &loads).ok_or(Fault::Protocol));
-    match told {
-        Ok(mut answers) => {
-            for Load {
-                with_revision,
-                answer,
-                ..
-            } in loads
-            {
-                let looked = answers.next(with_revision).ok_or(Fault::Protocol);
-                // Nobody may wait for it any more.
-                let _ = answer.send(looked);
-            }
-        }
-        Err(fault) => {
-            for load in loads {
-                let _ = load.answer.send(Err(fault.clone()));
-            }
-        }
-    }
+fn wants_revision(wanted: &[Wanted]) -> bool {
+    wanted.iter().any(|wanted| wanted.with_revision)
 }
 
 /// The answers to a [`question`].
@@ -218,33 +246,33 @@ enum Values {
 }
 
 impl Answers {
-    fn of(mut answers: Vec<Value>, loads: &[Load]) -> Option<Self> {
-        let revision = if wants_revision(loads) {
+    fn of(mut answers: Vec<Value>, wanted: &[Wanted]) -> Option<Self> {
+        let revision = if wants_revision(wanted) {
             answers.pop()?
         } else {
             Value::Nil
         };
         let values = match answers.pop()? {
-            Value::Array(values) if values.len() == 2 * loads.len() => {
+            Value::Array(values) if values.len() == 2 * wanted.len() => {
                 Values::Each(values.into_iter())
             }
             refused @ Value::ServerError(_) => Values::Refused(refused),
             _ => return None,
         };
-        (answers.len() == loads.len()).then(|| Self {
+        (answers.len() == wanted.len()).then(|| Self {
             left: answers.into_iter(),
             values,
             revision,
         })
     }
 
-    fn next(&mut self, with_revision: bool) -> Option<Looked> {
+    fn next(&mut self, wanted: &Wanted) -> Option<Looked> {
         let left = self.left.next()?;
         let (value, tombstone) = match &mut self.values {
             Values::Each(values) => (values.next()?, values.next()?),
             Values::Refused(refused) => (refused.clone(), Value::Nil),
         };
-        let revision = if with_revision {
+        let revision = if wanted.with_revision {
             self.revision.clone()
         } else {
             Value::Nil
