@@ -225,7 +225,7 @@ impl Call<'_> {
         Ok(answers)
     }
 
-    /// Looks a session up, together with others that are asked for now.
+    /// Looks a session up, together with others that are asked for at the same moment.
     pub(crate) async fn look(
         &self,
         live: &Arc<Live>,

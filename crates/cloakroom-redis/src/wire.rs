@@ -75,7 +75,7 @@ impl Wire {
         (wire, Driver(task))
     }
 
-    /// Looks a session up, together with others that are asked for now.
+    /// Looks a session up, together with others that are asked for at the same moment.
     pub(crate) async fn look(&self, id: &SessionId, with_revision: bool) -> Result<Looked, Fault> {
         let wanted = Wanted {
             id: id.clone(),
