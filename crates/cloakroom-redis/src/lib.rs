@@ -109,7 +109,7 @@
 //!
 //! **What it costs.** Here [`capacity`](NearCache::capacity) sessions or [`max_bytes`](NearCache::max_bytes), whichever is less;
 //! in the server's memory the names of the sessions that were read, until they change or end (`tracking-table-max-keys`, a
-//! million by default). A load that goes to the server has one command more.
+//! million by default). A load that goes to the server has two commands more and does not go together with others.
 //!
 //! **Servers.** Redis from 6.2 and Valkey. The user needs `+client|tracking +client|caching` besides. A server that
 //! refuses, as older managed ones do, is used without: the log says so once, and

@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cloakroom_core::{
-    EndReason, ErrorKind, Loaded, OwnerIndex as _, SessionId, Store as _, owner_index::Whose,
+    Created, EndReason, ErrorKind, Loaded, OwnerIndex as _, SessionId, Store as _,
+    owner_index::Whose,
 };
 use cloakroom_redis::RedisStore;
 use support::{PATIENCE, Program, Server, proxy::Proxy};
@@ -33,6 +34,14 @@ async fn connect(url: String) -> RedisStore {
         .connect()
         .await
         .unwrap()
+}
+
+/// Sessions from number 0 on.
+async fn create_all(store: &RedisStore, count: usize) {
+    for number in 0..count {
+        let created = store.create(&id(number), value(number), HOUR).await;
+        assert_eq!(created.unwrap(), Created::Created);
+    }
 }
 
 /// How often the server has been sent a command.
@@ -126,12 +135,7 @@ async fn a_load_alone_is_one_question() {
 async fn the_revision_is_asked_once_for_those_that_go_together() {
     let server = Server::redis();
     let store = connect(server.url()).await;
-    for number in 0..20 {
-        store
-            .create(&id(number), value(number), HOUR)
-            .await
-            .unwrap();
-    }
+    create_all(&store, 20).await;
     let (_, none) = store.load_with_revision(&id(0)).await.unwrap();
     store.revoke(Whose::Owner("hanako")).await.unwrap();
     let (_, now) = store.load_with_revision(&id(0)).await.unwrap();
@@ -162,12 +166,7 @@ async fn the_revision_is_asked_once_for_those_that_go_together() {
 async fn whoever_gives_up_takes_nothing_from_the_others() {
     let server = Server::redis();
     let store = connect(server.url()).await;
-    for number in 0..10 {
-        store
-            .create(&id(number), value(number), HOUR)
-            .await
-            .unwrap();
-    }
+    create_all(&store, 10).await;
     server.freeze();
     let mut loads = Vec::new();
     for number in 0..10 {
@@ -228,12 +227,7 @@ async fn a_refusal_is_told_to_each_of_them() {
 async fn from_several_threads_nobody_gets_what_is_anothers() {
     let server = Arc::new(Server::redis());
     let store = connect(server.url()).await;
-    for number in 0..50 {
-        store
-            .create(&id(number), value(number), HOUR)
-            .await
-            .unwrap();
-    }
+    create_all(&store, 50).await;
     let mut loads = JoinSet::new();
     for visitor in 0..16 {
         let store = store.clone();
