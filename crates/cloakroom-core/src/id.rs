@@ -1,7 +1,9 @@
 //! The session id: its grammar, how a new one is made, and the fingerprint that stands for it in logs.
 
 use std::{
+    cmp::Ordering,
     fmt,
+    hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
 };
 
@@ -21,8 +23,40 @@ pub const MAX_ID_LEN: usize = 128;
 /// The grammar has room for the ids that Node's `genid` functions commonly make (base64url, base64, UUIDs, prefixed
 /// forms), and none for white space, control characters, glob characters or braces: an id is checked before a key is
 /// built from it. Its `Debug` shows the fingerprint, never the id; there is no `Display`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SessionId(Arc<str>);
+#[derive(Clone)]
+pub struct SessionId(Text);
+
+/// The longest id that is kept in place: those that we and express-session make, and UUIDs.
+const IN_PLACE: usize = 38;
+
+/// An id is compared and copied many times in a request and in every table: one of the usual length costs no allocation and no
+/// way through memory for that.
+#[derive(Clone)]
+enum Text {
+    Short { len: u8, bytes: [u8; IN_PLACE] },
+    Long(Arc<str>),
+}
+
+impl Text {
+    /// Text that keeps the grammar, so that its bytes are ASCII.
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; IN_PLACE];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self::Short { len, bytes }
+            }
+            _ => Self::Long(text.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
 
 impl SessionId {
     /// An id from fresh random bytes: base64url without padding, 32 characters, as express-session makes them.
@@ -31,28 +65,66 @@ impl SessionId {
         let mut text = [0_u8; ID_BYTES / 3 * 4];
         let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text).unwrap_or(0);
         // Base64 is ASCII.
-        Self(str::from_utf8(&text[..written]).unwrap_or_default().into())
+        Self(Text::new(
+            str::from_utf8(&text[..written]).unwrap_or_default(),
+        ))
     }
 
     /// Checks the grammar. `None` means that this text is no id and no store needs to be asked.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (1..=MAX_ID_LEN).contains(&text.len());
-        (fits && text.bytes().all(is_id_byte)).then(|| Self(text.into()))
+        (fits && text.bytes().all(is_id_byte)).then(|| Self(Text::new(text)))
     }
 
     /// The id itself: for store keys and tickets alone.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            // ASCII.
+            Text::Short { .. } => str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Text::Long(text) => text,
+        }
+    }
+
+    /// The bytes of [`as_str`](Self::as_str).
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 
     /// Eight hexadecimal digits of the id's SHA-256: the same id gives the same digits, and nobody finds the id from
     /// them. This is what logs, traces and error messages show.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        let digest = Sha256::digest(self.0.as_bytes());
+        let digest = Sha256::digest(self.as_bytes());
         Fingerprint([digest[0], digest[1], digest[2], digest[3]])
+    }
+}
+
+impl PartialEq for SessionId {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for SessionId {}
+
+impl PartialOrd for SessionId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SessionId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for SessionId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -120,6 +192,8 @@ impl fmt::Display for Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
     use super::*;
 
     #[test]
@@ -127,6 +201,24 @@ mod tests {
         let id = SessionId::from_random([0xfb; ID_BYTES]);
         assert_eq!(id.as_str(), "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7");
         assert_eq!(SessionId::parse(id.as_str()), Some(id));
+    }
+
+    #[test]
+    fn ids_of_every_length_come_back_and_are_compared_as_their_text() {
+        let id = |text: &str| SessionId::parse(text).unwrap();
+        for length in 1..=MAX_ID_LEN {
+            let (text, longer) = ("a".repeat(length), "a".repeat(length - 1) + "b");
+            assert_eq!(id(&text).as_str(), text);
+            assert_eq!(id(&text).as_bytes(), text.as_bytes());
+            assert_eq!(id(&text), id(&text).clone());
+            assert!(id(&text) < id(&longer));
+            let hasher = RandomState::new();
+            assert_eq!(hasher.hash_one(id(&text)), hasher.hash_one(id(&text)));
+            if length > 1 {
+                assert_ne!(id(&text), id(&text[1..]));
+                assert!(id(&text[1..]) < id(&text));
+            }
+        }
     }
 
     #[test]
