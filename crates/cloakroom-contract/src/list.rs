@@ -23,6 +23,12 @@ macro_rules! __for_each_case {
                 namespaces_are_isolated
                 nested_namespaces_are_isolated
             }
+            cached {
+                it_answers_as_load_does
+                what_is_over_is_not_at_hand
+                changes_of_other_handles_are_seen
+                it_answers_with_the_revision
+            }
             expiry {
                 expired_is_missing_before_any_sweep
                 renew_never_revives

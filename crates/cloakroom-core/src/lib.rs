@@ -17,12 +17,14 @@
 //! - [`plan`]: from view, policy and time to a store operation and a cookie operation.
 //! - [`merge`]: the three-way merge when another request committed first.
 //! - [`store`]: the law that every store keeps.
+//! - [`cached`]: what a store has at hand, and what was read out of it.
 //! - [`owner_index`]: the law of stores that know whose a session is, and can end an owner's sessions.
 //! - [`usage`]: what an owned session remembers of its use, and how long its claim is kept.
 //! - [`error`]: what can go wrong, and whether trying again may help.
 //! - [`time`]: milliseconds since the Unix epoch and the clock that is passed in.
 
 mod ascii;
+pub mod cached;
 pub mod cookie;
 pub mod error;
 pub mod handle;

@@ -32,7 +32,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 
-use crate::{Error, ErrorKind, Loaded, SessionId, Store, Timestamp};
+use crate::{Error, ErrorKind, Loaded, SessionId, Store, Timestamp, cached::Cached};
 
 /// How long a claim whose session is not there may be younger and still be kept: its session may be about to be written.
 pub const CLAIM_GRACE: Duration = Duration::from_secs(60);
@@ -131,6 +131,12 @@ pub trait OwnerIndex: Store {
     /// As [`Store::load`], with the revision of the namespace's revocations, at the cost of one load.
     async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error>;
 
+    /// As [`Store::cached`], with the revision as [`load_with_revision`](Self::load_with_revision) would tell it now.
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        let _ = id;
+        None
+    }
+
     /// Puts a session under its owner, before it is written. The claim is kept for at least `keep` from now; a claim made
     /// again never shortens that. With a `limit`, the answer names the oldest claims beyond it, or as many of them as the
     /// store names at once.
@@ -172,6 +178,10 @@ impl<S: OwnerIndex + ?Sized> OwnerIndex for Arc<S> {
         Self: 'f,
     {
         (**self).load_with_revision(id)
+    }
+
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        (**self).cached_with_revision(id)
     }
 
     async fn claim(

@@ -186,6 +186,17 @@ impl Record {
         &self.0.top
     }
 
+    /// For how many names there is memory, in the whole object or in our metadata, whichever has more.
+    pub(crate) fn names_in_memory(&self) -> usize {
+        let meta = self.0.meta.as_ref().map_or(0, RawObject::capacity);
+        self.0.top.capacity().max(meta)
+    }
+
+    /// How much memory a record takes for whose objects there is memory for so many names, in bytes, beside its text.
+    pub(crate) const fn size(names: usize) -> usize {
+        size_of::<Parts>() + 2 * RawObject::size(names)
+    }
+
     pub(crate) fn meta(&self) -> Option<&RawObject> {
         self.0.meta.as_ref()
     }

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 
-use crate::{Error, SessionId};
+use crate::{Error, SessionId, cached::Cached};
 
 /// How long a tombstone stands: longer than the longest request that may still hold the ended id.
 pub const TOMBSTONE_TTL: Duration = Duration::from_secs(15 * 60);
@@ -108,14 +108,24 @@ pub enum Retired {
 
 /// A place that keeps sessions. See the [module's documentation](self) for the law.
 ///
-/// No method of the law has a default body: a wrapper that forgets one must not compile. [`renew_all`](Store::renew_all) and
-/// [`deadline`](Store::deadline) have one, since without them a store is slower and nothing else. The trait is usable as
+/// No method of the law has a default body: a wrapper that forgets one must not compile. [`cached`](Store::cached),
+/// [`renew_all`](Store::renew_all) and [`deadline`](Store::deadline) have one, since without them a store is slower and nothing else. The trait is usable as
 /// `Arc<dyn Store>`, which implements it too. Callers put a deadline on each call; a store must survive that its futures are
 /// dropped.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Looks a session up. Changes nothing, and works where writing does not.
     async fn load(&self, id: &SessionId) -> Result<Loaded, Error>;
+
+    /// What [`load`](Store::load) would answer now, where that is a live session that the store has at hand and can name without
+    /// waiting for anybody; `None` in any other case, and `load` is asked. Rule 6 holds for this answer as for that one.
+    ///
+    /// Most requests do nothing but read their session, so a store that has sessions in memory saves each of them a future and,
+    /// where it keeps the same [`CachedValue`](crate::cached::CachedValue), the reading of the bytes.
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        let _ = id;
+        None
+    }
 
     /// Makes a session exist under a fresh random id, never over a live one.
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error>;
@@ -169,6 +179,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         Self: 'f,
     {
         (**self).load(id)
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        (**self).cached(id)
     }
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {

@@ -2,6 +2,7 @@
 //! names the incident.
 
 pub(crate) mod basic;
+pub(crate) mod cached;
 pub(crate) mod cancel;
 pub(crate) mod durability;
 pub(crate) mod expiry;

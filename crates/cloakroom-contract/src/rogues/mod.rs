@@ -4,6 +4,7 @@
 //! that must catch it; a case that no rogue names stands in [`WITHOUT_ROGUE`] with the reason. Where a bug shows only in
 //! a race, the rogue waits in the middle, so that the race is there every time.
 
+mod cached;
 mod optional;
 mod owners;
 mod retire;
@@ -109,6 +110,14 @@ rogues! {
         "races::retire_against_renew_leaves_nothing_live",
         "races::renew_against_replace_keeps_the_new_bytes",
     ];
+    /// What was loaded stays at hand, whatever happens to it.
+    CachedForEver => ["cached::it_answers_as_load_does", "cached::what_is_over_is_not_at_hand"];
+    /// What was loaded stays at hand until this handle changes it.
+    CachedByHandle => ["cached::changes_of_other_handles_are_seen"];
+    /// `cached` finds an expired session that was not swept yet.
+    CachedExpired => ["cached::what_is_over_is_not_at_hand"];
+    /// `cached` tells the revision of the last time that somebody loaded.
+    CachedRevision => ["cached::it_answers_with_the_revision"];
     /// `renew_all` answers for the whole as its first session.
     RenewAllAnswersOnce => ["expiry::renewals_together_have_answers_of_their_own"];
     /// `renew_all` begins with the last one.

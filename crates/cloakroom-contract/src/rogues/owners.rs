@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, slice, time::Duration};
 use async_trait::async_trait;
 use cloakroom_core::{
     EndReason, Error, Loaded, OwnerIndex, SessionId, Store as _, Timestamp,
+    cached::Cached,
     owner_index::{Claimed, Claims, Revision, Whose},
 };
 use tokio::task::yield_now;
@@ -139,7 +140,15 @@ impl OwnerIndex for RogueStore {
             };
             (found, Revision(revision))
         });
-        self.heard(answer.await, (Loaded::Missing, Revision::default()))
+        let answer = answer.await;
+        if let Ok((_, revision)) = &answer {
+            *lock(&self.told) = Some(*revision);
+        }
+        self.heard(answer, (Loaded::Missing, Revision::default()))
+    }
+
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        self.at_hand_with_revision(id)
     }
 
     async fn claim(

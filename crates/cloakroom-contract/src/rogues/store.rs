@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
-    owner_index::Claims,
+    cached::Cached,
+    owner_index::{Claims, Revision},
 };
 use tokio::task::yield_now;
 
@@ -46,6 +47,8 @@ pub struct RogueStore {
     pub(super) hidden: Mutex<HashMap<SessionId, Entry>>,
     /// Times to live as `create` was given them.
     pub(super) given: Mutex<HashMap<SessionId, Duration>>,
+    /// The revision that this handle was told last.
+    pub(super) told: Mutex<Option<Revision>>,
     broken: AtomicBool,
 }
 
@@ -80,6 +83,7 @@ impl RogueStore {
             seen: Mutex::default(),
             hidden: Mutex::default(),
             given: Mutex::default(),
+            told: Mutex::default(),
             broken: AtomicBool::new(false),
         }
     }
@@ -105,7 +109,7 @@ impl RogueStore {
         }
     }
 
-    fn key(&self, id: &SessionId) -> SessionId {
+    pub(super) fn key(&self, id: &SessionId) -> SessionId {
         let text = match self.rogue {
             Rogue::IdsWithoutCase => id.as_str().to_ascii_lowercase(),
             Rogue::JoinedKeys => format!("{}{}", self.prefix, id.as_str()),
@@ -436,7 +440,12 @@ impl Store for RogueStore {
         self.heard(found, Loaded::Missing)
     }
 
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        self.at_hand(id)
+    }
+
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
+        self.forget(id);
         let (key, value, ttl) = (self.key(id), self.value(value), self.ttl(ttl)?);
         let created = self.make(&key, value, ttl).await;
         lock(&self.given).insert(key, ttl);
@@ -450,12 +459,14 @@ impl Store for RogueStore {
         value: Bytes,
         ttl: Duration,
     ) -> Result<Replaced, Error> {
+        self.forget(id);
         let (key, value, ttl) = (self.key(id), self.value(value), self.ttl(ttl)?);
         let replaced = self.swap(&key, base, value, ttl).await;
         self.heard(replaced, Replaced::Gone)
     }
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
+        self.forget(id);
         let renewed = self.prolong(&self.key(id), self.ttl(ttl)?).await;
         self.heard(renewed, false)
     }
@@ -481,11 +492,13 @@ impl Store for RogueStore {
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
+        self.forget(id);
         let was_live = self.finish(&self.key(id), reason).await;
         self.heard(was_live, false)
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Error> {
+        self.forget(id);
         let retired = self.pull(&self.key(id), base).await;
         self.heard(retired, Retired::Gone)
     }

@@ -162,6 +162,16 @@ impl RawObject {
         Ok(Self { source, entries })
     }
 
+    /// For how many names there is memory.
+    pub(crate) fn capacity(&self) -> usize {
+        self.entries.capacity()
+    }
+
+    /// What so many names take beside their text, in bytes.
+    pub(crate) const fn size(names: usize) -> usize {
+        names * size_of::<Entry>()
+    }
+
     fn find(&self, name: &str) -> Option<EntryOf<'_>> {
         let mut entries = self.entries.iter().rev();
         let entry = entries.find(|entry| entry.is_named(name, &self.source))?;
