@@ -9,6 +9,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use cloakroom_core::{
     Error, Loaded, SessionId, Timestamp,
+    cached::Cached,
     owner_index::{Claim, Claimed, Claims, OwnerIndex, REVOCATION_TTL, Revision, Whose},
 };
 use redis::{Pipeline, Value};
@@ -30,6 +31,10 @@ impl OwnerIndex for RedisStore {
     async fn load_with_revision(&self, id: &SessionId) -> Result<(Loaded, Revision), Error> {
         let found = self.inner.load_with_revision(id).await;
         found.map_err(|fault| self.fail(fault))
+    }
+
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        self.inner.near_with_revision(id)
     }
 
     async fn claim(
@@ -73,9 +78,9 @@ impl Inner {
         self: &Arc<Self>,
         id: &SessionId,
     ) -> Result<(Loaded, Revision), Fault> {
-        if self.may_be_near() {
+        if self.may_be_near {
             return match self.near_with_revision(id) {
-                Some((stored, revision)) => Ok((Loaded::Live(stored), revision)),
+                Some((cached, revision)) => Ok((Loaded::Live(cached.into()), revision)),
                 None => Box::pin(self.fetch(id, true)).await,
             };
         }

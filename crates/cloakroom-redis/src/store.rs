@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cloakroom_core::{
     Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store, Stored,
+    cached::Cached,
 };
 use redis::{Cmd, Pipeline, ToRedisArgs, Value};
 
@@ -31,6 +32,8 @@ pub struct RedisStore {
 pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) link: Link,
+    /// The store was given a near cache; its connection may have none.
+    pub(crate) may_be_near: bool,
     max_value_size: usize,
 }
 
@@ -55,6 +58,7 @@ impl RedisStore {
     pub(crate) fn new(prefix: Arc<str>, max_value_size: usize, link: Link) -> Self {
         let inner = Arc::new(Inner {
             keys: Keys { prefix },
+            may_be_near: link.target().tracking.is_some(),
             link,
             max_value_size,
         });
@@ -134,6 +138,10 @@ impl Store for RedisStore {
         self.inner.load(id).await.map_err(|fault| self.fail(fault))
     }
 
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        self.inner.near(id)
+    }
+
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.check_size(&value)?;
         let _known = self.inner.forgets(id);
@@ -200,9 +208,9 @@ impl Store for RedisStore {
 
 impl Inner {
     async fn load(self: &Arc<Self>, id: &SessionId) -> Result<Loaded, Fault> {
-        if self.may_be_near() {
+        if self.may_be_near {
             return match self.near(id) {
-                Some(stored) => Ok(Loaded::Live(stored)),
+                Some(cached) => Ok(Loaded::Live(cached.into())),
                 // In a box: the answers that nobody keeps must not carry its size.
                 None => Ok(Box::pin(self.fetch(id, false)).await?.0),
             };

@@ -12,17 +12,21 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use cloakroom_core::{SessionId, Stored, owner_index::Revision};
+use cloakroom_core::{
+    SessionId, Stored,
+    cached::{Cached, CachedValue},
+    owner_index::Revision,
+};
 use lru::LruCache;
 
 use crate::{keys::Keys, near_cache::NearCache};
 
-/// What an entry costs beside its id and its value: the list, the table, the counts of the shared parts.
+/// What an entry costs beside its id and its value: the list and the table.
 const ENTRY_BYTES: usize = 200;
 
 /// Into how many parts the table is divided, so that requests at once seldom wait for each other.
@@ -36,18 +40,52 @@ pub(crate) struct Cache {
     keys: Keys,
     revision_key: String,
     max_age: Duration,
-    part_sessions: usize,
-    part_bytes: usize,
+    most: Most,
     parts: Box<[Mutex<Part>]>,
+    /// Of all parts together: ids do not fall evenly, and a part that is full must not forget while there is room.
+    total: Total,
     hasher: RandomState,
     revision: RwLock<Kept<Revision>>,
     marks: AtomicU64,
     closed: AtomicBool,
 }
 
-struct Part {
-    entries: LruCache<SessionId, Kept<Stored>>,
+/// What is allowed.
+struct Most {
+    sessions: usize,
     bytes: usize,
+    /// The largest entry that is kept: what is larger would push out many others.
+    entry_bytes: usize,
+}
+
+#[derive(Default)]
+struct Total {
+    sessions: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Total {
+    fn add(&self, bytes: usize) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn subtract(&self, bytes: usize) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+struct Part {
+    entries: LruCache<SessionId, Kept<Live>>,
+}
+
+/// A live session as it was when it was asked for.
+struct Live {
+    value: CachedValue,
+    remaining: Option<Duration>,
+    /// When it was last noted that somebody asked for it.
+    noted: Instant,
 }
 
 /// What stands under a key.
@@ -58,6 +96,10 @@ enum Kept<T> {
     /// The answer to a question that was asked then.
     Answer(T, Instant),
 }
+
+/// How exactly is known what was not asked for the longest. To note it is dearer than to answer, so that of many requests of one
+/// visitor the first notes it.
+const NOTED_EVERY: Duration = Duration::from_millis(100);
 
 /// A question to the server that is under way: the mark that it left, and when it was asked.
 #[derive(Clone, Copy)]
@@ -77,9 +119,13 @@ impl Cache {
             revision_key: keys.revision(),
             keys,
             max_age: options.max_age,
-            part_sessions: options.capacity / parts,
-            part_bytes: options.max_bytes / parts,
+            most: Most {
+                sessions: options.capacity,
+                bytes: options.max_bytes,
+                entry_bytes: options.max_bytes / parts,
+            },
             parts: (0..parts).map(|_| Mutex::new(Part::new())).collect(),
+            total: Total::default(),
             hasher: RandomState::new(),
             revision: RwLock::new(Kept::Nothing),
             marks: AtomicU64::new(NO_MARK + 1),
@@ -88,13 +134,14 @@ impl Cache {
     }
 
     /// The session as it is at `now`, if that is known.
-    pub(crate) fn session(&self, id: &SessionId, now: Instant) -> Option<Stored> {
+    pub(crate) fn session(&self, id: &SessionId, now: Instant) -> Option<Cached> {
         let mut part = self.part(id);
-        let Kept::Answer(stored, asked) = part.entries.get(id)? else {
+        let Kept::Answer(live, asked) = part.entries.peek_mut(id)? else {
             return None;
         };
+        let is_noted = now.saturating_duration_since(live.noted) < NOTED_EVERY;
         let age = now.saturating_duration_since(*asked);
-        let remaining = match stored.remaining {
+        let remaining = match live.remaining {
             None => Some(None),
             Some(time) => time
                 .checked_sub(age)
@@ -102,12 +149,16 @@ impl Cache {
                 .map(Some),
         };
         match remaining {
-            Some(remaining) if age < self.max_age => Some(Stored {
-                value: stored.value.clone(),
-                remaining,
-            }),
+            Some(remaining) if age < self.max_age => {
+                let value = live.value.clone();
+                if !is_noted {
+                    live.noted = now;
+                    part.entries.promote(id);
+                }
+                Some(Cached { value, remaining })
+            }
             _ => {
-                part.remove(id);
+                part.remove(id, &self.total);
                 None
             }
         }
@@ -128,15 +179,17 @@ impl Cache {
     /// Leaves a mark before the server is asked for a session. Several questions at once share one: what speaks against it
     /// after the first was asked may speak against each.
     pub(crate) fn ask(&self, id: &SessionId, now: Instant) -> Asked {
-        let mut part = self.part(id);
+        let number = self.number(id);
+        let mut part = lock(&self.parts[number]);
         let mark = match part.entries.peek(id) {
             Some(Kept::Mark(mark)) => *mark,
             Some(Kept::Answer(..)) => NO_MARK,
             _ if !self.is_open() => NO_MARK,
             _ => {
                 let mark = self.new_mark();
-                part.put(id, Kept::Mark(mark));
-                part.make_room(self.part_sessions, self.part_bytes);
+                part.put(id, Kept::Mark(mark), &self.total);
+                drop(part);
+                self.make_room(number);
                 mark
             }
         };
@@ -145,17 +198,24 @@ impl Cache {
 
     /// Keeps the answer to a question, if nothing has spoken against it.
     pub(crate) fn keep(&self, id: &SessionId, asked: Asked, stored: &Stored) {
-        let answer = Kept::Answer(stored.clone(), asked.at);
-        let fits = size(id, &answer) <= self.part_bytes;
-        let mut part = self.part(id);
+        let live = Live {
+            value: CachedValue::new(stored.value.clone()),
+            remaining: stored.remaining,
+            noted: asked.at,
+        };
+        let answer = Kept::Answer(live, asked.at);
+        let fits = size(id, &answer) <= self.most.entry_bytes;
+        let number = self.number(id);
+        let mut part = lock(&self.parts[number]);
         if !part.is_marked(id, asked) {
             return;
         }
         if fits {
-            part.put(id, answer);
-            part.make_room(self.part_sessions, self.part_bytes);
+            part.put(id, answer, &self.total);
+            drop(part);
+            self.make_room(number);
         } else {
-            part.remove(id);
+            part.remove(id, &self.total);
         }
     }
 
@@ -163,7 +223,7 @@ impl Cache {
     pub(crate) fn drop_mark(&self, id: &SessionId, asked: Asked) {
         let mut part = self.part(id);
         if part.is_marked(id, asked) {
-            part.remove(id);
+            part.remove(id, &self.total);
         }
     }
 
@@ -199,7 +259,7 @@ impl Cache {
 
     /// What is known of a session, and what is being asked, does not count any more.
     pub(crate) fn forget(&self, id: &SessionId) {
-        self.part(id).remove(id);
+        self.part(id).remove(id, &self.total);
     }
 
     pub(crate) fn forget_revision(&self) {
@@ -222,7 +282,8 @@ impl Cache {
     pub(crate) fn forget_all(&self) {
         self.forget_revision();
         for part in &self.parts {
-            *lock(part) = Part::new();
+            let mut part = lock(part);
+            while part.remove_oldest(&self.total) {}
         }
     }
 
@@ -242,9 +303,39 @@ impl Cache {
     }
 
     fn part(&self, id: &SessionId) -> MutexGuard<'_, Part> {
+        lock(&self.parts[self.number(id)])
+    }
+
+    fn number(&self, id: &SessionId) -> usize {
         let hash = self.hasher.hash_one(id);
-        let number = usize::try_from(hash % self.parts.len() as u64).unwrap_or(0);
-        lock(&self.parts[number])
+        usize::try_from(hash % self.parts.len() as u64).unwrap_or(0)
+    }
+
+    /// After something was put into the part `number`: what was not asked for the longest gives way, in that part first, so
+    /// that as a rule no other one is waited for.
+    fn make_room(&self, number: usize) {
+        if !self.is_full() {
+            return;
+        }
+        // What was just put in is the last to go.
+        self.make_room_in(number, 1);
+        let parts = self.parts.len();
+        for other in 1..parts {
+            self.make_room_in((number + other) % parts, 0);
+        }
+        self.make_room_in(number, 0);
+    }
+
+    fn make_room_in(&self, number: usize, spared: usize) {
+        let mut part = lock(&self.parts[number]);
+        while self.is_full() && part.entries.len() > spared {
+            part.remove_oldest(&self.total);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.total.sessions.load(Ordering::Relaxed) > self.most.sessions
+            || self.total.bytes.load(Ordering::Relaxed) > self.most.bytes
     }
 }
 
@@ -256,7 +347,6 @@ impl Part {
     fn new() -> Self {
         Self {
             entries: LruCache::unbounded(),
-            bytes: 0,
         }
     }
 
@@ -264,32 +354,32 @@ impl Part {
         matches!(self.entries.peek(id), Some(Kept::Mark(mark)) if *mark == asked.mark)
     }
 
-    fn put(&mut self, id: &SessionId, kept: Kept<Stored>) {
-        self.bytes += size(id, &kept);
+    fn put(&mut self, id: &SessionId, kept: Kept<Live>, total: &Total) {
+        total.add(size(id, &kept));
         if let Some(before) = self.entries.put(id.clone(), kept) {
-            self.bytes -= size(id, &before);
+            total.subtract(size(id, &before));
         }
     }
 
-    fn remove(&mut self, id: &SessionId) {
+    fn remove(&mut self, id: &SessionId, total: &Total) {
         if let Some(kept) = self.entries.pop(id) {
-            self.bytes -= size(id, &kept);
+            total.subtract(size(id, &kept));
         }
     }
 
-    fn make_room(&mut self, sessions: usize, bytes: usize) {
-        while self.entries.len() > sessions || self.bytes > bytes {
-            let Some((id, kept)) = self.entries.pop_lru() else {
-                return;
-            };
-            self.bytes -= size(&id, &kept);
+    /// `false` where there was nothing.
+    fn remove_oldest(&mut self, total: &Total) -> bool {
+        let oldest = self.entries.pop_lru();
+        if let Some((id, kept)) = &oldest {
+            total.subtract(size(id, kept));
         }
+        oldest.is_some()
     }
 }
 
-fn size(id: &SessionId, kept: &Kept<Stored>) -> usize {
+fn size(id: &SessionId, kept: &Kept<Live>) -> usize {
     let value = match kept {
-        Kept::Answer(stored, _) => stored.value.len(),
+        Kept::Answer(live, _) => live.value.bytes().len() + CachedValue::MAX_OVERHEAD,
         _ => 0,
     };
     ENTRY_BYTES + id.as_str().len() + value

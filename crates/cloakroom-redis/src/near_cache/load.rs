@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use cloakroom_core::{Loaded, SessionId, Stored, owner_index::Revision};
+use cloakroom_core::{Loaded, SessionId, Stored, cached::Cached, owner_index::Revision};
 use redis::{Pipeline, Value};
 
 use crate::{
@@ -29,20 +29,21 @@ impl RedisStore {
 }
 
 impl Inner {
-    /// Whether the store was given a near cache; its connection may have none.
-    pub(crate) fn may_be_near(&self) -> bool {
-        self.link.target().tracking.is_some()
-    }
-
     /// Without a place among the calls and without a deadline: nothing is waited for.
-    pub(crate) fn near(&self, id: &SessionId) -> Option<Stored> {
+    pub(crate) fn near(&self, id: &SessionId) -> Option<Cached> {
+        if !self.may_be_near {
+            return None;
+        }
         self.link
             .near(|cache| cache.session(id, Instant::now()))
             .flatten()
     }
 
     /// The same with the revision, where both are known.
-    pub(crate) fn near_with_revision(&self, id: &SessionId) -> Option<(Stored, Revision)> {
+    pub(crate) fn near_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        if !self.may_be_near {
+            return None;
+        }
         let both = |cache: &Cache| {
             let now = Instant::now();
             let revision = cache.revision(now)?;
@@ -127,14 +128,13 @@ impl Inner {
 
     /// To be held while a session is changed. Nothing to hold where there is no near cache.
     pub(crate) fn forgets(&self, id: &SessionId) -> Option<Forgetting<'_>> {
-        self.may_be_near()
+        self.may_be_near
             .then(|| Forgetting::new(&self.link, Some(id)))
     }
 
     /// To be held while something is revoked.
     pub(crate) fn forgets_revision(&self) -> Option<Forgetting<'_>> {
-        self.may_be_near()
-            .then(|| Forgetting::new(&self.link, None))
+        self.may_be_near.then(|| Forgetting::new(&self.link, None))
     }
 }
 
