@@ -15,11 +15,7 @@ use cloakroom_core::{
 use step::{Step, step, step_at_once};
 pub(crate) use turns::Turns;
 
-use crate::{
-    config::Config,
-    load, observe,
-    owners::claims::{Before, Claims},
-};
+use crate::{config::Config, load, observe, owners::claims::Claims};
 
 /// After this time, a session that was only read is asked after once more before its cookie is sent again: it may have
 /// been rotated meanwhile, and the cookie would replace the new one. Below, the two responses may overtake each other on
@@ -136,8 +132,8 @@ pub(crate) async fn commit(
         }
         let stake = Stake::of(view, &planned);
         let planned = match claims.before(config, view, planned).await {
-            Ok(Before::Go(planned)) => planned,
-            Ok(Before::Gone) => {
+            Ok(Some(planned)) => planned,
+            Ok(None) => {
                 // The session's own claim goes with the session, if that is still the one that was revoked.
                 claims.failed(config);
                 end_revoked(config, view);

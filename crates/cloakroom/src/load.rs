@@ -42,19 +42,53 @@ pub(crate) async fn view(
     };
     let span = tracing::debug_span!("session_load", session = %id.fingerprint());
     match load(config, id).instrument(span).await? {
-        Found::Live(stored, record) => {
-            let existing = Existing {
-                id: id.clone(),
-                base: stored.value,
-                remaining: stored.remaining,
-                resign,
-            };
-            let mut view = View::existing(existing, record, config.fresh_id()?);
-            adopt(config, &mut view);
-            Ok(view)
-        }
+        Found::Live(stored, record) => existing(config, id, resign, stored, record),
         Found::None(reason) => fresh(config, reason, secure),
     }
+}
+
+/// The same without waiting for anybody, where the store has the session at hand and nothing else is to be asked. Most requests
+/// do no more than read their session. Whatever is not plain is left to [`view`], which finds it again.
+pub(crate) fn view_at_once(config: &Config, presented: &Presented) -> Option<View> {
+    let Presented::Valid {
+        id, needs_resign, ..
+    } = presented
+    else {
+        return None;
+    };
+    let (cached, revision) = match &config.owned {
+        None => (config.store().cached(id)?, Revision::default()),
+        Some(owned) => owned.owners.index.cached_with_revision(id)?,
+    };
+    let record = cached.value.record(&config.policy.limits).ok()??;
+    if is_over(config, &record) {
+        return None;
+    }
+    if let Some(owned) = &config.owned
+        && knows_revoked(owned, &record, revision)?
+    {
+        return None;
+    }
+    observe::load("live");
+    existing(config, id, *needs_resign, cached.into(), record).ok()
+}
+
+fn existing(
+    config: &Config,
+    id: &SessionId,
+    resign: bool,
+    stored: Stored,
+    record: Record,
+) -> Result<View, Error> {
+    let existing = Existing {
+        id: id.clone(),
+        base: stored.value,
+        remaining: stored.remaining,
+        resign,
+    };
+    let mut view = View::existing(existing, record, config.fresh_id()?);
+    adopt(config, &mut view);
+    Ok(view)
 }
 
 /// What the store has under a ticket's id.
@@ -132,19 +166,29 @@ async fn is_revoked(
     record: &Record,
     revision: Revision,
 ) -> Result<bool, Error> {
+    if let Some(known) = knows_revoked(owned, record, revision) {
+        return Ok(known);
+    }
     let belonging = Belonging::of(record, owned.owners.from.as_ref());
     let Some(owner) = &belonging.identity.owner else {
         return Ok(false);
     };
-    if let Some(known) = owned.revocations.get(revision, owner) {
-        return Ok(belonging.is_revoked(known));
-    }
     let call = owned.owners.index.revoked_at(owner);
     let at = timed(config, "revoked_at", call)
         .await
         .inspect_err(|_| observe::load("error"))?;
     owned.revocations.put(revision, owner, at);
     Ok(belonging.is_revoked(at))
+}
+
+/// The same, where it is known without asking.
+fn knows_revoked(owned: &Owned, record: &Record, revision: Revision) -> Option<bool> {
+    let belonging = Belonging::of(record, owned.owners.from.as_ref());
+    let Some(owner) = &belonging.identity.owner else {
+        return Some(false);
+    };
+    let known = owned.revocations.get(revision, owner)?;
+    Some(belonging.is_revoked(known))
 }
 
 /// Ends a revoked session that nobody has ended yet, unless it is another by now.

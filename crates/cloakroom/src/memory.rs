@@ -29,6 +29,7 @@ use bytes::Bytes;
 use cloakroom_core::{
     Clock, Created, EndReason, Error, ErrorKind, Loaded, Replaced, Retired, SessionId, Store,
     Stored, Timestamp,
+    cached::{Cached, CachedValue},
     store::{Scan, ScanPage, Sweep, TOMBSTONE_TTL},
 };
 
@@ -205,6 +206,17 @@ impl State {
             .map_or(Loaded::Missing, |entry| entry.at(now))
     }
 
+    /// Each request reads the bytes anew: what was read out of them would take more memory than they do.
+    fn cached(&self, id: &SessionId, now: Timestamp) -> Option<Cached> {
+        match self.get(id, now) {
+            Loaded::Live(stored) => Some(Cached {
+                value: CachedValue::new(stored.value),
+                remaining: stored.remaining,
+            }),
+            _ => None,
+        }
+    }
+
     fn put(&mut self, id: &SessionId, kind: Kind, ttl: Duration, now: Timestamp) {
         let until = now.saturating_add(ttl);
         self.remove(id);
@@ -284,6 +296,11 @@ impl Store for MemoryStore {
     async fn load(&self, id: &SessionId) -> Result<Loaded, Error> {
         let now = self.shared.clock.now();
         Ok(self.shared.lock().get(id, now))
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        let now = self.shared.clock.now();
+        self.shared.lock().cached(id, now)
     }
 
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {

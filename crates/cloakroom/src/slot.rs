@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use cloakroom_core::{
     Error, SessionId,
+    session::View,
     ticket::{Presented, Seal},
     usage::Client,
 };
@@ -64,6 +65,9 @@ impl SessionSlot {
     /// The store's, if it cannot be asked: this does not mean that there is no session. A later call asks again.
     pub async fn session(&self) -> Result<Session, Error> {
         let slot = &*self.0;
+        if slot.session.get().is_none() {
+            self.open_at_once();
+        }
         let opened = slot.session.get_or_try_init(|| self.open()).await;
         if opened.is_err() {
             slot.failed.get_or_init(|| ());
@@ -75,21 +79,35 @@ impl SessionSlot {
         Ok(session)
     }
 
-    async fn open(&self) -> Result<Session, Error> {
+    /// Opens the session if that takes no waiting. Whoever is opening it already goes first.
+    fn open_at_once(&self) {
+        let slot = &*self.0;
+        if let Some(view) = load::view_at_once(&slot.config, &slot.presented) {
+            let _ = slot.session.set(self.made_of(view));
+        }
+    }
+
+    fn made_of(&self, mut view: View) -> Session {
         let Inner {
             config,
-            presented,
             secure,
             deliverable,
             client,
             ..
         } = &*self.0;
+        view.set_client(client.clone());
+        Session::new(Arc::clone(config), view, *secure, *deliverable)
+    }
+
+    async fn open(&self) -> Result<Session, Error> {
+        let Inner {
+            config,
+            presented,
+            secure,
+            ..
+        } = &*self.0;
         match load::view(config, presented, *secure).await {
-            Ok(mut view) => {
-                view.set_client(client.clone());
-                let config = Arc::clone(config);
-                Ok(Session::new(config, view, *secure, *deliverable))
-            }
+            Ok(view) => Ok(self.made_of(view)),
             Err(_) if config.outage == OutagePolicy::Anonymous => {
                 Ok(Session::out_of_reach(Arc::clone(config), *secure)?)
             }

@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use cloakroom_core::{
     Error, Loaded, OwnerIndex, SessionId, Timestamp,
+    cached::Cached,
     owner_index::{Claim, Claimed, Claims, REVOCATION_TTL, Revision, Whose},
 };
 
@@ -172,6 +173,12 @@ impl OwnerIndex for MemoryStore {
         let now = self.shared.clock.now();
         let state = self.shared.lock();
         Ok((state.get(id, now), state.owners.revision))
+    }
+
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        let now = self.shared.clock.now();
+        let state = self.shared.lock();
+        Some((state.cached(id, now)?, state.owners.revision))
     }
 
     async fn claim(

@@ -34,14 +34,6 @@ pub(crate) struct Claims {
     made: Vec<Under>,
 }
 
-/// Whether a commit may go on.
-pub(crate) enum Before {
-    /// With this plan.
-    Go(Plan),
-    /// The session has been revoked.
-    Gone,
-}
-
 impl Claims {
     pub(crate) fn of(view: &View) -> Self {
         Self {
@@ -54,39 +46,40 @@ impl Claims {
     }
 
     /// Makes the claim that the plan's write needs first, and plans again where the claim decides what is written.
+    /// `None` if the session has been revoked.
     pub(crate) async fn before(
         &mut self,
         config: &Config,
         view: &mut View,
         mut planned: Plan,
-    ) -> Result<Before, Error> {
+    ) -> Result<Option<Plan>, Error> {
         let Some(owned) = &config.owned else {
-            return Ok(Before::Go(planned));
+            return Ok(Some(planned));
         };
         let write = planned.store.write_mut();
         let claimed = write.and_then(|write| Some((write.claim.clone()?, write.id.clone())));
         let Some((claim, id)) = claimed.filter(|(claim, _)| claim.first) else {
-            return Ok(Before::Go(planned));
+            return Ok(Some(planned));
         };
         let planned_again = |view: &View| plan(view, &config.policy, config.clock.now());
         if view.signs_in() {
             let at = self.claim_sign_in(owned, &claim, &id).await?;
             view.stamp_sign_in(at);
-            return Ok(Before::Go(planned_again(view)));
+            return Ok(Some(planned_again(view)));
         }
         let since = match self.claim(owned, &claim, &id, None).await {
             Ok(claimed) if view.is_adopted() => {
                 adopted_since(owned, view, &claim.owner, claimed.at).await
             }
-            Ok(_) => return Ok(Before::Go(planned)),
+            Ok(_) => return Ok(Some(planned)),
             Err(error) => Err(error),
         };
         match since {
             Ok(Some(at)) => {
                 view.stamp_adoption(at);
-                Ok(Before::Go(planned_again(view)))
+                Ok(Some(planned_again(view)))
             }
-            Ok(None) => Ok(Before::Gone),
+            Ok(None) => Ok(None),
             // The session exists and counts. That it may be missing in a list is no reason to refuse a change of it, or to
             // let it run out.
             Err(error) if matches!(planned.store, StoreOp::Replace(_)) => {
@@ -98,7 +91,7 @@ impl Claims {
                 if let Some(write) = planned.store.write_mut() {
                     write.forget_claim();
                 }
-                Ok(Before::Go(planned))
+                Ok(Some(planned))
             }
             Err(error) => Err(error),
         }

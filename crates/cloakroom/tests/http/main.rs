@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "nothing outside of this program uses it")]
 
+mod at_hand;
 mod by_hand;
 mod client;
 mod commits;

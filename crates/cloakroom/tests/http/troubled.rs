@@ -13,6 +13,7 @@ use cloakroom::{
     EndReason, Error, ErrorKind, OwnerIndex, SessionId, Store, Timestamp,
     core::{
         Created, Loaded, Replaced, Retired,
+        cached::Cached,
         owner_index::{Claimed, Claims, Revision, Whose},
     },
 };
@@ -25,6 +26,8 @@ struct Inner {
     store: Arc<dyn Store>,
     index: Option<Arc<dyn OwnerIndex>>,
     deadline: Option<Duration>,
+    /// Says what the store has at hand.
+    tells: bool,
     calls: Mutex<Vec<&'static str>>,
     trouble: Mutex<Trouble>,
 }
@@ -54,6 +57,7 @@ impl Troubled {
             store: Arc::new(store),
             index: None,
             deadline: None,
+            tells: false,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
@@ -65,6 +69,7 @@ impl Troubled {
             store: Arc::new(store),
             index: None,
             deadline: Some(deadline),
+            tells: false,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
@@ -76,9 +81,28 @@ impl Troubled {
             store: Arc::new(store.clone()),
             index: Some(Arc::new(store.clone())),
             deadline: None,
+            tells: false,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
+    }
+
+    /// One that says what the store has at hand, of which others know nothing. Such answers are calls too, and never fail.
+    pub fn that_tells<S: OwnerIndex + Clone>(store: &S) -> Self {
+        Self(Arc::new(Inner {
+            store: Arc::new(store.clone()),
+            index: Some(Arc::new(store.clone())),
+            deadline: None,
+            tells: true,
+            calls: Mutex::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    fn told<T>(&self, operation: &'static str, answer: impl FnOnce() -> Option<T>) -> Option<T> {
+        let answer = self.0.tells.then(answer).flatten()?;
+        self.0.calls.lock().unwrap().push(operation);
+        Some(answer)
     }
 
     /// Lets other tasks through before and after each call, so many times as the seed says; from the `crash`-th call on
@@ -199,6 +223,10 @@ impl Store for Troubled {
         self.0.store.load(id).await
     }
 
+    fn cached(&self, id: &SessionId) -> Option<Cached> {
+        self.told("cached", || self.0.store.cached(id))
+    }
+
     async fn create(&self, id: &SessionId, value: Bytes, ttl: Duration) -> Result<Created, Error> {
         self.before("create").await?;
         self.after("create", self.0.store.create(id, value, ttl).await?)
@@ -257,6 +285,12 @@ impl OwnerIndex for Troubled {
         self.before("load_with_revision").await?;
         let loaded = self.index().load_with_revision(id).await?;
         self.after("load_with_revision", loaded).await
+    }
+
+    fn cached_with_revision(&self, id: &SessionId) -> Option<(Cached, Revision)> {
+        self.told("cached_with_revision", || {
+            self.index().cached_with_revision(id)
+        })
     }
 
     async fn claim(
