@@ -19,8 +19,9 @@ use super::{
 };
 
 /// The programs that must be there, and how they get there on Debian.
-const NEEDED: [(&str, &str, &str); 4] = [
+const NEEDED: [(&str, &str, &str); 5] = [
     ("wrk", "-v", "apt-get install wrk"),
+    ("chrt", "--version", "apt-get install util-linux"),
     ("redis-server", "--version", "apt-get install redis-server"),
     ("node", "--version", "apt-get install nodejs"),
     ("getconf", "--version", "apt-get install libc-bin"),

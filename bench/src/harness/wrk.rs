@@ -13,6 +13,10 @@ const SCRIPT: &str = include_str!("../../templates/load.lua");
 /// fastest programs can do.
 const THREADS: u32 = 2;
 
+/// What wrk is started by: as a batch process it does not take a processor from the program that it loads each time that an answer
+/// comes, but works off what has come when it is its turn, as a client on a machine of its own would.
+const AS_BATCH: [&str; 3] = ["chrt", "--batch", "0"];
+
 /// What is asked, how, and how long.
 #[derive(Clone, Debug)]
 pub struct Load<'a> {
@@ -85,8 +89,11 @@ pub fn run(load: &Load<'_>, folder: &Path) -> Result<Counted, Failure> {
     let script = folder.join("load.lua");
     std::fs::write(&script, SCRIPT).map_err(|error| format!("{}: {error}", script.display()))?;
     let threads = THREADS.min(load.connections);
-    let mut command = Command::new("wrk");
+    let [chrt, arguments @ ..] = AS_BATCH;
+    let mut command = Command::new(chrt);
     command
+        .args(arguments)
+        .arg("wrk")
         .args(["--threads", &threads.to_string()])
         .args(["--connections", &load.connections.to_string()])
         .args(["--duration", &format!("{}s", load.seconds)])
