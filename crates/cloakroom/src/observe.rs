@@ -15,7 +15,7 @@
 //! | `cloakroom_revocations_total` | counter | `scope`: `session`, `owner`, `everybody` | sessions revoked by somebody |
 //! | `cloakroom_evictions_total` | counter | `outcome`: `evicted`, `refused` | sessions ended, and sign-ins refused, for the owner's limit |
 //! | `cloakroom_adoptions_total` | counter | `outcome`: `adopted`, `moved`, `released` | sessions whose data told of another owner |
-//! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls; renewals that are made together are one |
+//! | `cloakroom_store_seconds` | histogram | `operation` | duration of the store's calls; renewals that are made together are one, and what the store has at hand is none |
 
 use std::time::Duration;
 
