@@ -1,6 +1,6 @@
 //! Metrics through the [`metrics`] facade and spans through [`tracing`]. Neither ever holds an id, a ticket, a secret or a
-//! value. The spans `session_load` and `session_commit` (level debug; the latter where something is written or waited for) show the id's
-//! [fingerprint](cloakroom_core::SessionId::fingerprint).
+//! value. The spans `session_load` and `session_commit` (level debug; where the store is asked, and where something is written or waited
+//! for) show the id's [fingerprint](cloakroom_core::SessionId::fingerprint).
 //!
 //! | metric | kind | labels | counts |
 //! |---|---|---|---|
