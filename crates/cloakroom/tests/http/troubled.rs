@@ -53,50 +53,38 @@ pub struct Trouble {
 
 impl Troubled {
     pub fn new(store: impl Store) -> Self {
+        Self::around(Arc::new(store), None)
+    }
+
+    fn around(store: Arc<dyn Store>, index: Option<Arc<dyn OwnerIndex>>) -> Self {
         Self(Arc::new(Inner {
-            store: Arc::new(store),
-            index: None,
+            store,
+            index,
             deadline: None,
             tells: false,
             calls: Mutex::default(),
             trouble: Mutex::default(),
         }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::get_mut(&mut self.0).expect("nobody else has it yet"));
+        self
     }
 
     /// One that says that it answers within `deadline` by itself.
     pub fn punctual(store: impl Store, deadline: Duration) -> Self {
-        Self(Arc::new(Inner {
-            store: Arc::new(store),
-            index: None,
-            deadline: Some(deadline),
-            tells: false,
-            calls: Mutex::default(),
-            trouble: Mutex::default(),
-        }))
+        Self::new(store).with(|inner| inner.deadline = Some(deadline))
     }
 
     /// The same around a store with an owner index.
     pub fn indexed<S: OwnerIndex + Clone>(store: &S) -> Self {
-        Self(Arc::new(Inner {
-            store: Arc::new(store.clone()),
-            index: Some(Arc::new(store.clone())),
-            deadline: None,
-            tells: false,
-            calls: Mutex::default(),
-            trouble: Mutex::default(),
-        }))
+        Self::around(Arc::new(store.clone()), Some(Arc::new(store.clone())))
     }
 
     /// One that says what the store has at hand, of which others know nothing. Such answers are calls too, and never fail.
     pub fn that_tells<S: OwnerIndex + Clone>(store: &S) -> Self {
-        Self(Arc::new(Inner {
-            store: Arc::new(store.clone()),
-            index: Some(Arc::new(store.clone())),
-            deadline: None,
-            tells: true,
-            calls: Mutex::default(),
-            trouble: Mutex::default(),
-        }))
+        Self::indexed(store).with(|inner| inner.tells = true)
     }
 
     fn told<T>(&self, operation: &'static str, answer: impl FnOnce() -> Option<T>) -> Option<T> {
