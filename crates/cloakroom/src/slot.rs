@@ -65,9 +65,7 @@ impl SessionSlot {
     /// The store's, if it cannot be asked: this does not mean that there is no session. A later call asks again.
     pub async fn session(&self) -> Result<Session, Error> {
         let slot = &*self.0;
-        if slot.session.get().is_none() {
-            self.open_at_once();
-        }
+        self.opens_at_once();
         let opened = slot.session.get_or_try_init(|| self.open()).await;
         if opened.is_err() {
             slot.failed.get_or_init(|| ());
@@ -79,12 +77,14 @@ impl SessionSlot {
         Ok(session)
     }
 
-    /// Opens the session if that takes no waiting. Whoever is opening it already goes first.
-    fn open_at_once(&self) {
+    /// Opens the session if that takes no waiting, and says whether it is open. Whoever is opening it already goes first.
+    pub(crate) fn opens_at_once(&self) -> bool {
         let slot = &*self.0;
-        if let Some(view) = load::view_at_once(&slot.config, &slot.presented) {
-            let _ = slot.session.set(self.made_of(view));
+        if slot.session.initialized() {
+            return true;
         }
+        let view = load::view_at_once(&slot.config, &slot.presented);
+        view.is_some_and(|view| slot.session.set(self.made_of(view)).is_ok())
     }
 
     fn made_of(&self, mut view: View) -> Session {

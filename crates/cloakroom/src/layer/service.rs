@@ -110,7 +110,7 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let slot = self.prepare(&mut request);
         match slot {
-            Some(slot) if self.config.eager => {
+            Some(slot) if self.config.eager && !slot.opens_at_once() => {
                 // The clone that was polled ready goes with the request; a fresh one takes its place.
                 let fresh = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, fresh);

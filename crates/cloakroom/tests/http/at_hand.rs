@@ -35,6 +35,7 @@ fn house(adapt: impl FnOnce(SessionLayerBuilder, &Troubled) -> SessionLayerBuild
         .save_uninitialized(false)
         .renew_after(0.25);
     let app = Router::new()
+        .route("/static", get(async || "static"))
         .route(
             "/read",
             get(async |session: Session| session.get_raw("n").unwrap_or_default()),
@@ -114,6 +115,24 @@ async fn it_is_renewed_in_its_time() {
     assert_eq!(house.told.take_calls(), ["cached", "renew"]);
     house.clock.advance(MINUTE / 6 * 5);
     assert_eq!(house.client.get("/read").await.body, "1");
+}
+
+/// With `eager` too: the handler is called at once, whether it asks for the session or not.
+#[tokio::test]
+async fn an_eager_layer_finds_it_at_hand() {
+    let house = house(|layer, _| layer.eager(true).renew_after(0.0));
+    assert_eq!(house.client.get("/static").await.body, "static");
+    assert_eq!(house.client.get("/write").await.body, "1");
+    assert_eq!(house.told.take_calls(), ["create"]);
+    for path in ["/static", "/read"] {
+        let answer = house.client.get(path).await;
+        assert!(answer.set_cookie().is_some(), "{path}");
+        settle().await;
+        assert_eq!(house.told.take_calls(), ["cached", "renew"], "{path}");
+    }
+    house.clock.advance(MINUTE * 2);
+    assert_eq!(house.client.get("/read").await.body, "");
+    assert_eq!(house.told.take_calls(), ["load"]);
 }
 
 #[tokio::test]
