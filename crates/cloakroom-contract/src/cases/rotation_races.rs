@@ -3,6 +3,8 @@
 //! A rotation creates the new session from the bytes of the old one and then retires the old one with these bytes as its
 //! base: what somebody committed in between would be lost with the old id otherwise.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use cloakroom_core::{EndReason, Replaced, Retired, SessionId};
 use futures_util::FutureExt as _;
@@ -231,7 +233,9 @@ pub(crate) async fn increments_before_a_rotation_all_count(factory: &dyn StoreFa
         stage.probe.make(&old, zero.clone(), HOUR).await?;
         let counters = (0..CALLERS).map(|_| {
             let (probe, old, zero) = (stage.probe.clone(), old.clone(), zero.clone());
-            async move { Ok((None, count(&probe, &old, zero, EACH).await?)) }.boxed()
+            // Where they pause, the rotation finds the bytes as it knows them while there is more to come.
+            let pauses = round % 2 == 1;
+            async move { Ok((None, count(&probe, &old, zero, EACH, pauses).await?)) }.boxed()
         });
         let (probe, from, base) = (stage.probe.clone(), old.clone(), zero.clone());
         let rotation = async move {
@@ -255,9 +259,18 @@ pub(crate) async fn increments_before_a_rotation_all_count(factory: &dyn StoreFa
 }
 
 /// Adds one up to `most` times and says how often the store took it, until the session is gone.
-async fn count(probe: &Probe, id: &SessionId, mut base: Bytes, most: u32) -> Step<u32> {
+async fn count(
+    probe: &Probe,
+    id: &SessionId,
+    mut base: Bytes,
+    most: u32,
+    pauses: bool,
+) -> Step<u32> {
     let mut counted = 0;
     while counted < most {
+        if pauses {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let next = Bytes::from((number(&base)? + 1).to_be_bytes().to_vec());
         match probe.replace(id, base, next.clone(), HOUR).await? {
             Replaced::Replaced => {
