@@ -9,13 +9,13 @@ mod cli;
 mod parse;
 mod redis;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
 use self::parse::{
     parse_app_env, parse_bind, parse_bool, parse_cookie_name, parse_max_age, parse_prefix,
-    parse_proxies, parse_secrets, parse_share, parse_store, refuse, refuse_hidden,
+    parse_proxies, parse_secrets, parse_share, parse_store, parse_workers, refuse, refuse_hidden,
 };
 use self::redis::parse_near_cache;
 pub use self::{
@@ -31,6 +31,8 @@ pub const MIN_SECRET_BYTES: usize = 32;
 pub struct Config {
     /// Where to listen.
     pub address: SocketAddr,
+    /// How many threads serve visitors.
+    pub workers: NonZeroUsize,
     /// Whether this is production.
     pub production: bool,
     /// Where sessions are kept.
@@ -105,6 +107,7 @@ impl Settings {
         let store = self.store()?;
         Ok(Config {
             address: self.address()?,
+            workers: parse_workers(self.workers.as_deref().unwrap_or(""))?,
             production,
             near_cache: parse_near_cache(or_default(&self.redis_near_cache, "off"), &store)?,
             store,

@@ -12,6 +12,7 @@ mod request_log;
 mod routes;
 pub mod secret;
 mod security_headers;
+pub mod serve;
 pub mod startup;
 mod user_name;
 mod views;

@@ -55,7 +55,11 @@ fn serve(config: Config) -> ExitCode {
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
-    let runtime = match tokio::runtime::Runtime::new() {
+    // Of this thread alone: the others that serve have theirs.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };

@@ -5,9 +5,10 @@
 
 use std::{
     fmt, fs,
-    future::{Future, IntoFuture as _},
+    future::Future,
     io,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{self, Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +17,6 @@ use std::{
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    serve::ListenerExt as _,
 };
 use cloakroom::{
     Lifetime, MemoryStore, OwnerIndex, Secrets, Secure, SessionLayer, Store,
@@ -34,7 +34,7 @@ use crate::{
         error::{self, PageError},
     },
     secret::{self, SecretError},
-    security_headers, user_name,
+    security_headers, serve, user_name,
 };
 
 /// How long requests in flight may take once the application is told to stop: shorter than the ten seconds that
@@ -91,6 +91,7 @@ pub struct Application {
     listener: TcpListener,
     router: Router,
     sessions: SessionLayer,
+    workers: NonZeroUsize,
     address: SocketAddr,
     sqlite: Option<SqliteStore>,
     notices: Vec<String>,
@@ -149,7 +150,7 @@ async fn connect(server: &RedisServer, config: &Config) -> Result<RedisStore, St
         let builder = server.builder().prefix(&config.prefix);
         match config.near_cache {
             Some(age) => builder.near_cache(NearCache::new().max_age(age)),
-            None => builder,
+            None => builder.connection_per_thread(config.workers.get() > 1),
         }
     };
     let start = Instant::now();
@@ -216,6 +217,7 @@ fn assemble(
         listener,
         router: router(state, sessions.clone()),
         sessions,
+        workers: config.workers,
         address,
         sqlite,
         notices,
@@ -348,16 +350,12 @@ impl Application {
             tracing::info!("stopping: requests in flight are finished first");
             let _ = stopping.send(());
         };
-        // Small answers must not wait for acknowledgements of earlier ones.
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY cannot be set");
-            }
-        });
-        let service = self
-            .router
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(stop);
+        let sessions = self.sessions.clone();
+        let settled = move || {
+            let sessions = sessions.clone();
+            async move { sessions.settled().await }
+        };
+        let server = serve::serve(self.listener, self.router, self.workers, stop, settled);
         let deadline = async {
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
@@ -365,7 +363,7 @@ impl Application {
             tokio::time::sleep(STOP_DEADLINE).await;
         };
         tokio::select! {
-            served = server.into_future() => served.map_err(StartupError::Serve)?,
+            served = server => served.map_err(StartupError::Serve)?,
             () = deadline => tracing::warn!("some requests did not finish in time and are cut off"),
         }
         self.sessions.settled().await;

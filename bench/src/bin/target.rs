@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cloakroom_bench::target::{Kind, run};
 use cloakroom_bench_common::args::Args;
+use tokio::runtime::Builder;
 
 /// As the login application has it.
 #[global_allocator]
@@ -18,10 +19,18 @@ struct Cli {
     args: Args,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.kind, cli.args).await {
+    let mut runtime = if cli.kind.is_per_core() {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    let outcome = match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(cli.kind, cli.args)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("target: {error}");

@@ -3,12 +3,12 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
     response::{Html, IntoResponse as _, Response},
     routing::get,
 };
 use cloakroom::{
     Lifetime, MemoryStore, Session, SessionError, SessionLayer, Store,
+    layer::SessionRouter,
     redis::{NearCache, RedisStore},
     sqlite::SqliteStore,
 };
@@ -20,11 +20,15 @@ use cloakroom_bench_common::{
 
 use super::{routes, seed, ticket::secrets, to_login};
 
-type Outcome = Result<Router, Box<dyn Error + Send + Sync>>;
+type Outcome = Result<SessionRouter, Box<dyn Error + Send + Sync>>;
 
-pub(super) async fn redis(args: &Args) -> Outcome {
+pub(super) async fn redis(args: &Args, per_core: bool) -> Outcome {
     let store = RedisStore::builder(("127.0.0.1", args.redis_port));
-    let store = store.prefix(&args.prefix).connect().await?;
+    let store = store
+        .prefix(&args.prefix)
+        .connection_per_thread(per_core)
+        .connect()
+        .await?;
     on(store, AT_EACH_USE, args).await
 }
 
@@ -66,7 +70,8 @@ async fn on(store: impl Store, renew_after: f64, args: &Args) -> Outcome {
         .lifetime(Lifetime::idle(LIFETIME))
         .eager(false)
         .build()?;
-    Ok(routes(get(index), get(login), get(count)).layer(sessions))
+    let app = routes(get(index), get(login), get(count));
+    Ok(sessions.around(app))
 }
 
 async fn index(session: Session) -> Result<Response, SessionError> {

@@ -3,7 +3,7 @@
 //! No signature is verified, no cookie sent, no tombstone looked at, no conflict noticed; the value is read for the name
 //! alone. A change is what any store must do at least: one read and one write.
 
-use std::error::Error;
+use std::{cell::RefCell, error::Error};
 
 use axum::{
     Router,
@@ -29,7 +29,8 @@ use super::{routes, seed, ticket::id_unverified, to_login};
 
 #[derive(Clone)]
 struct Sessions {
-    redis: MultiplexedConnection,
+    client: Client,
+    shared: Option<MultiplexedConnection>,
     prefix: std::sync::Arc<str>,
 }
 
@@ -40,35 +41,67 @@ struct Visitor<'a> {
     user_name: Option<std::borrow::Cow<'a, str>>,
 }
 
-pub(super) async fn router(args: &Args) -> Result<Router, Box<dyn Error + Send + Sync>> {
+async fn connect(client: &Client) -> redis::RedisResult<MultiplexedConnection> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(None);
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+}
+
+thread_local! {
+    /// This thread's connection, where each has its own.
+    static OWN: RefCell<Option<MultiplexedConnection>> = const { RefCell::new(None) };
+}
+
+pub(super) async fn router(
+    args: &Args,
+    per_core: bool,
+) -> Result<Router, Box<dyn Error + Send + Sync>> {
     let store = RedisStore::builder(("127.0.0.1", args.redis_port));
     seed::make(&store.prefix(&args.prefix).connect().await?, args).await?;
     // As cloakroom's own connection: one, multiplexed, without Nagle's delay.
     let info = ("127.0.0.1", args.redis_port).into_connection_info()?;
     let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-    let config = AsyncConnectionConfig::new().set_response_timeout(None);
-    let redis = Client::open(info)?
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
+    let client = Client::open(info)?;
+    let shared = if per_core {
+        None
+    } else {
+        Some(connect(&client).await?)
+    };
     let prefix = args.prefix.as_str().into();
     Ok(
-        routes(get(index), get(async || Html(LOGIN_PAGE)), get(count))
-            .with_state(Sessions { redis, prefix }),
+        routes(get(index), get(async || Html(LOGIN_PAGE)), get(count)).with_state(Sessions {
+            client,
+            shared,
+            prefix,
+        }),
     )
 }
 
 impl Sessions {
-    async fn read(&mut self, id: &str) -> redis::RedisResult<Option<Vec<u8>>> {
+    async fn connection(&self) -> redis::RedisResult<MultiplexedConnection> {
+        if let Some(shared) = &self.shared {
+            return Ok(shared.clone());
+        }
+        if let Some(own) = OWN.with_borrow(Clone::clone) {
+            return Ok(own);
+        }
+        let own = connect(&self.client).await?;
+        OWN.set(Some(own.clone()));
+        Ok(own)
+    }
+
+    async fn read(&self, id: &str) -> redis::RedisResult<Option<Vec<u8>>> {
         let mut command = Cmd::new();
         command
             .arg("GETEX")
             .arg([self.prefix.as_bytes(), id.as_bytes()].concat())
             .arg("PX")
             .arg(LIFETIME.as_millis() as u64);
-        command.query_async(&mut self.redis).await
+        command.query_async(&mut self.connection().await?).await
     }
 
-    async fn write(&mut self, id: &str, value: &[u8]) -> redis::RedisResult<Option<()>> {
+    async fn write(&self, id: &str, value: &[u8]) -> redis::RedisResult<Option<()>> {
         let mut command = Cmd::new();
         command
             .arg("SET")
@@ -77,7 +110,7 @@ impl Sessions {
             .arg("PX")
             .arg(LIFETIME.as_millis() as u64)
             .arg("XX");
-        command.query_async(&mut self.redis).await
+        command.query_async(&mut self.connection().await?).await
     }
 }
 
@@ -85,7 +118,7 @@ fn failed(error: impl std::fmt::Display) -> Response {
     (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
 }
 
-async fn index(State(mut sessions): State<Sessions>, headers: HeaderMap) -> Response {
+async fn index(State(sessions): State<Sessions>, headers: HeaderMap) -> Response {
     let Some(session_id) = id_unverified(&headers) else {
         return to_login();
     };
@@ -109,7 +142,7 @@ async fn index(State(mut sessions): State<Sessions>, headers: HeaderMap) -> Resp
     Html(page.html()).into_response()
 }
 
-async fn count(State(mut sessions): State<Sessions>, headers: HeaderMap) -> Response {
+async fn count(State(sessions): State<Sessions>, headers: HeaderMap) -> Response {
     let Some(id) = id_unverified(&headers) else {
         return to_login();
     };

@@ -9,6 +9,7 @@ mod ticket;
 
 use std::error::Error;
 
+use app::serve::App;
 use axum::{
     Router,
     http::{StatusCode, header},
@@ -16,11 +17,15 @@ use axum::{
 };
 use cloakroom_bench_common::args::Args;
 
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
 /// What stands between the request and the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
     /// cloakroom's layer on Redis.
     Cloakroom,
+    /// The same with a runtime and a connection for each processor.
+    CloakroomPerCore,
     /// cloakroom's layer on Redis with its near cache, renewing after half of the lifetime.
     CloakroomNear,
     /// cloakroom's layer on the embedded store.
@@ -29,8 +34,18 @@ pub enum Kind {
     CloakroomMemory,
     /// No session logic: one GETEX for each request.
     Getex,
+    /// The same with a runtime and a connection for each processor.
+    GetexPerCore,
     /// No store at all.
     Bare,
+}
+
+impl Kind {
+    /// Whether each processor has a thread with a runtime of its own.
+    #[must_use]
+    pub fn is_per_core(self) -> bool {
+        matches!(self, Self::CloakroomPerCore | Self::GetexPerCore)
+    }
 }
 
 /// Makes the sessions that are asked for, and serves until the process is ended.
@@ -38,20 +53,28 @@ pub enum Kind {
 /// # Errors
 ///
 /// The store or the port cannot be had.
-pub async fn run(kind: Kind, args: Args) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let router = match kind {
-        Kind::Cloakroom => cloakroom::redis(&args).await?,
-        Kind::CloakroomNear => cloakroom::near(&args).await?,
-        Kind::CloakroomSqlite => cloakroom::sqlite(&args).await?,
-        Kind::CloakroomMemory => cloakroom::memory(&args).await?,
-        Kind::Getex => getex::router(&args).await?,
-        Kind::Bare => bare::router(),
-    };
+pub async fn run(kind: Kind, args: Args) -> Outcome {
+    let per_core = kind.is_per_core();
+    match kind {
+        Kind::Cloakroom | Kind::CloakroomPerCore => {
+            serve(cloakroom::redis(&args, per_core).await?, kind, &args).await
+        }
+        Kind::CloakroomNear => serve(cloakroom::near(&args).await?, kind, &args).await,
+        Kind::CloakroomSqlite => serve(cloakroom::sqlite(&args).await?, kind, &args).await,
+        Kind::CloakroomMemory => serve(cloakroom::memory(&args).await?, kind, &args).await,
+        Kind::Getex | Kind::GetexPerCore => {
+            serve(getex::router(&args, per_core).await?, kind, &args).await
+        }
+        Kind::Bare => serve(bare::router(), kind, &args).await,
+    }
+}
+
+async fn serve(app: impl App, kind: Kind, args: &Args) -> Outcome {
     args.write_cookies((0..args.seed).map(ticket::cookie))?;
     if args.seed_only {
         return Ok(());
     }
-    serve::serve(router, args.port).await
+    serve::serve(app, args.port, kind.is_per_core()).await
 }
 
 /// The routes that every program has.

@@ -105,7 +105,7 @@ impl RedisStore {
             packed.arg(part.as_ref());
         }
         let answer = async {
-            let call = self.inner.link.call()?;
+            let call = self.inner.links.call()?;
             Reply::of(call.command(&call.live().await?, &packed).await?)
         };
         answer.await.map_err(|fault| self.fail(fault))

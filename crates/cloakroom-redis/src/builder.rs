@@ -9,7 +9,7 @@ use crate::{
     connect::{Identity, Target},
     credentials::{Credentials, CredentialsProvider},
     keys::Keys,
-    link::Link,
+    link::Links,
     near_cache::{NearCache, tracking::Tracking},
     store::RedisStore,
     tls::Tls,
@@ -32,6 +32,7 @@ pub struct RedisStoreBuilder {
     max_in_flight: usize,
     max_value_size: usize,
     near_cache: Option<NearCache>,
+    connection_per_thread: bool,
 }
 
 /// Tombstones and whatever else is ours alone begin so.
@@ -58,6 +59,7 @@ impl RedisStoreBuilder {
             max_in_flight: 4096,
             max_value_size: 16 * 1024 * 1024,
             near_cache: None,
+            connection_per_thread: false,
         }
     }
 
@@ -111,7 +113,7 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many calls may be under way at once; default 4096. Beyond, a call fails at once as unavailable.
+    /// How many calls may be under way on a connection at once; default 4096. Beyond, a call fails at once as unavailable.
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.max_in_flight = calls;
         self
@@ -127,6 +129,18 @@ impl RedisStoreBuilder {
     /// documentation](crate#near-cache) for when that is of use, and what it delays.
     pub fn near_cache(mut self, options: NearCache) -> Self {
         self.near_cache = Some(options);
+        self
+    }
+
+    /// A connection for each thread that uses the store, in place of one that all share; default: `false`. For servers with a
+    /// runtime of its own on each thread ([`tokio::runtime::Builder::new_current_thread`], actix-web): whoever waits for an answer is
+    /// then woken by its own thread and never by another. Where threads share a runtime, as with `#[tokio::main]`, it costs
+    /// connections and gains nothing.
+    ///
+    /// A thread's connection is made when it first uses the store, and kept by its runtime. There are 64 at most; where there are more
+    /// threads, some share one. Not together with [`near_cache`](Self::near_cache), which belongs to one connection.
+    pub fn connection_per_thread(mut self, yes: bool) -> Self {
+        self.connection_per_thread = yes;
         self
     }
 
@@ -195,8 +209,13 @@ impl RedisStoreBuilder {
                 .map(|near| Tracking::new(near, keys.clone())),
             keys,
         };
-        let link = Link::new(target, self.command_timeout, self.max_in_flight);
-        Ok(RedisStore::new(self.prefix, self.max_value_size, link))
+        let links = Links::new(
+            target,
+            self.command_timeout,
+            self.max_in_flight,
+            self.connection_per_thread,
+        );
+        Ok(RedisStore::new(self.prefix, self.max_value_size, links))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -243,6 +262,11 @@ impl RedisStoreBuilder {
                 "`max_value_size` is more than the 512 MiB that Redis can store",
             ));
         }
+        if self.connection_per_thread && self.near_cache.is_some() {
+            return Err(config(
+                "`connection_per_thread` is set beside `near_cache`, which belongs to one connection; keep one of the two",
+            ));
+        }
         self.near_cache.map_or(Ok(()), |near| near.check())
     }
 }
@@ -267,6 +291,7 @@ impl fmt::Debug for RedisStoreBuilder {
             .field("max_in_flight", &self.max_in_flight)
             .field("max_value_size", &self.max_value_size)
             .field("near_cache", &self.near_cache)
+            .field("connection_per_thread", &self.connection_per_thread)
             .finish_non_exhaustive()
     }
 }

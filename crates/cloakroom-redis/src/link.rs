@@ -17,6 +17,7 @@
 
 mod keeper;
 mod live;
+mod places;
 
 use std::{
     pin::{Pin, pin},
@@ -45,6 +46,7 @@ use crate::{
 
 use keeper::{RETRY, Running, keep_connected};
 pub(crate) use live::Live;
+pub(crate) use places::Links;
 
 /// A call that its caller gave up sooner than this says nothing about the connection.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -58,7 +60,7 @@ enum State {
 }
 
 struct Shared {
-    target: Target,
+    target: Arc<Target>,
     state: watch::Sender<State>,
     running: AtomicBool,
 }
@@ -91,7 +93,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Link {
-    pub(crate) fn new(target: Target, command_timeout: Duration, max_in_flight: usize) -> Self {
+    fn new(target: Arc<Target>, command_timeout: Duration, max_in_flight: usize) -> Self {
         let state = watch::Sender::new(State::Connecting);
         Self {
             shared: Arc::new(Shared {
@@ -105,16 +107,8 @@ impl Link {
         }
     }
 
-    pub(crate) fn target(&self) -> &Target {
-        &self.shared.target
-    }
-
-    pub(crate) fn command_timeout(&self) -> Duration {
-        self.command_timeout
-    }
-
     /// What the server of the present connection is.
-    pub(crate) fn info(&self) -> Option<ServerInfo> {
+    fn info(&self) -> Option<ServerInfo> {
         match &*self.shared.state.borrow() {
             State::Up(live) => Some(live.info.clone()),
             _ => None,
@@ -122,7 +116,7 @@ impl Link {
     }
 
     /// What the near cache of the present connection says, if it has one.
-    pub(crate) fn near<T>(&self, ask: impl FnOnce(&Cache) -> T) -> Option<T> {
+    fn near<T>(&self, ask: impl FnOnce(&Cache) -> T) -> Option<T> {
         match &*self.shared.state.borrow() {
             State::Up(live) => live.near.as_deref().map(ask),
             _ => None,
@@ -130,7 +124,7 @@ impl Link {
     }
 
     /// Waits for the outcome of the first attempt.
-    pub(crate) async fn first(&self) -> Result<(), Fault> {
+    async fn first(&self) -> Result<(), Fault> {
         self.keep();
         let mut state = self.shared.state.subscribe();
         // One attempt sets a state; a connection that is lost at once may set it back before it is seen.
@@ -147,7 +141,7 @@ impl Link {
     }
 
     /// Takes a place among the calls; there is none where too many are under way.
-    pub(crate) fn call(&self) -> Result<Call<'_>, Fault> {
+    fn call(&self) -> Result<Call<'_>, Fault> {
         Ok(Call {
             link: self,
             deadline: Instant::now() + self.command_timeout,

@@ -84,7 +84,7 @@ impl Inner {
                 None => Box::pin(self.fetch(id, true)).await,
             };
         }
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let looked = self.look(&call, id, true).await?;
         // Of a revision that cannot be read nothing follows, also not that the session counts.
         let current = revision(looked.revision)?;
@@ -132,7 +132,7 @@ impl Inner {
             page.cmd("TIME").cmd("ZRANGE").arg(&key);
             page.arg(&after).arg("+inf").arg("BYSCORE");
             page.arg("LIMIT").arg(0).arg(STRIDE).arg("WITHSCORES");
-            let answers = self.twice(&self.link.call()?, &page).await?;
+            let answers = self.twice(&self.links.call()?, &page).await?;
             let [time, page] = <[Value; 2]>::try_from(answers).map_err(|_| Fault::Protocol)?;
             let time = clock(time)?;
             let now = *first.get_or_insert(time);
@@ -168,7 +168,7 @@ impl Inner {
                 release.arg(id.as_str());
             }
         }
-        for answer in self.twice(&self.link.call()?, &release).await? {
+        for answer in self.twice(&self.links.call()?, &release).await? {
             number(answer)?;
         }
         Ok(())
@@ -193,7 +193,7 @@ impl Inner {
             look.cmd("GET").arg(self.keys.revocation(whose));
         }
         let mut latest = None;
-        for answer in self.twice(&self.link.call()?, &look).await? {
+        for answer in self.twice(&self.links.call()?, &look).await? {
             latest = latest.max(moment(answer)?);
         }
         Ok(latest)
@@ -205,7 +205,7 @@ impl Inner {
         keys: &[String],
         arguments: &[&[u8]],
     ) -> Result<Value, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         match self.run(&call, script, keys, arguments).await {
             Err(Fault::Lost) => self.run(&call, script, keys, arguments).await,
             answer => answer,

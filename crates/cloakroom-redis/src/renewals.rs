@@ -25,7 +25,7 @@ impl Inner {
         self: &Arc<Self>,
         renewals: &[Renewal],
     ) -> Result<Vec<Result<bool, Fault>>, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let mut renewed = Vec::with_capacity(renewals.len());
         for some in renewals.chunks(AT_ONCE) {
             renewed.extend(self.renew_some(&call, some).await?);

@@ -50,7 +50,7 @@ impl Inner {
             let mut scan = redis::cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(self.keys.pattern());
             scan.arg("COUNT").arg(count);
-            let call = self.link.call()?;
+            let call = self.links.call()?;
             let answer = call.command(&call.live().await?, &scan).await?;
             let (next, keys) = stretch(answer)?;
             ids.extend(keys.iter().filter_map(|key| self.keys.id(key)));
@@ -61,7 +61,7 @@ impl Inner {
         }
         let mut page = ScanPage::default();
         for batch in ids.chunks(BATCH) {
-            let call = self.link.call()?;
+            let call = self.links.call()?;
             self.read(&call, &call.live().await?, batch, &mut page)
                 .await?;
         }

@@ -16,7 +16,7 @@ use crate::{
     builder::RedisStoreBuilder,
     fault::{Fault, Refusal},
     keys::{KeyNames, Keys, reason, tombstone_millis, word},
-    link::{Call, Link, Live},
+    link::{Call, Links, Live},
     loads::Looked,
     script::{self, Script},
     server::ServerInfo,
@@ -31,7 +31,7 @@ pub struct RedisStore {
 
 pub(crate) struct Inner {
     pub(crate) keys: Keys,
-    pub(crate) link: Link,
+    pub(crate) links: Links,
     /// The store was given a near cache; its connection may have none.
     pub(crate) may_be_near: bool,
     max_value_size: usize,
@@ -55,11 +55,11 @@ impl RedisStore {
         RedisStoreBuilder::new(address.into())
     }
 
-    pub(crate) fn new(prefix: Arc<str>, max_value_size: usize, link: Link) -> Self {
+    pub(crate) fn new(prefix: Arc<str>, max_value_size: usize, links: Links) -> Self {
         let inner = Arc::new(Inner {
             keys: Keys { prefix },
-            may_be_near: link.target().tracking.is_some(),
-            link,
+            may_be_near: links.target().tracking.is_some(),
+            links,
             max_value_size,
         });
         Self { inner }
@@ -87,18 +87,18 @@ impl RedisStore {
     /// Where the server is, as messages show it: without a user and a password.
     #[must_use]
     pub fn address(&self) -> String {
-        self.inner.link.target().to_string()
+        self.inner.links.target().to_string()
     }
 
     /// What the server is that the store is connected with at present; `None` while it is not connected.
     #[must_use]
     pub fn server_info(&self) -> Option<ServerInfo> {
-        self.inner.link.info()
+        self.inner.links.info()
     }
 
     pub(crate) async fn wait(&self) -> Result<(), Error> {
         self.inner
-            .link
+            .links
             .first()
             .await
             .map_err(|fault| self.fail(fault))
@@ -106,7 +106,7 @@ impl RedisStore {
 
     #[cold]
     pub(crate) fn fail(&self, fault: Fault) -> Error {
-        fault.into_error(self.inner.link.target())
+        fault.into_error(self.inner.links.target())
     }
 
     fn check_size(&self, value: &Bytes) -> Result<(), Error> {
@@ -126,7 +126,7 @@ impl RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("address", &format_args!("{}", self.inner.link.target()))
+            .field("address", &format_args!("{}", self.inner.links.target()))
             .field("prefix", &self.inner.keys.prefix)
             .finish_non_exhaustive()
     }
@@ -190,7 +190,7 @@ impl Store for RedisStore {
     }
 
     fn deadline(&self) -> Option<Duration> {
-        Some(self.inner.link.command_timeout())
+        Some(self.inner.links.command_timeout())
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {
@@ -215,7 +215,7 @@ impl Inner {
                 None => Ok(Box::pin(self.fetch(id, false)).await?.0),
             };
         }
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let looked = self.look(&call, id, false).await?;
         self.found(id, [looked.value, looked.left, looked.tombstone])
     }
@@ -274,7 +274,7 @@ impl Inner {
     }
 
     async fn create(&self, id: &SessionId, value: &Bytes, ttl: Duration) -> Result<Created, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let millis = millis(ttl).to_string();
         let answer = self
             .run(
@@ -301,7 +301,7 @@ impl Inner {
         value: &Bytes,
         millis: u64,
     ) -> Result<Replaced, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         match self.replace_once(&call, id, base, value, millis).await {
             Err(Fault::Lost) if millis > 0 => {
                 match self.replace_once(&call, id, base, value, millis).await? {
@@ -391,7 +391,7 @@ impl Inner {
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let millis = tombstone_millis().to_string();
         let arguments = [word(reason).as_bytes(), millis.as_bytes()];
         let answer = self
@@ -401,7 +401,7 @@ impl Inner {
     }
 
     async fn retire(&self, id: &SessionId, base: &Bytes) -> Result<Retired, Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         let millis = tombstone_millis().to_string();
         let rotated = word(EndReason::Rotated).as_bytes();
         let answer = self
@@ -473,7 +473,7 @@ impl Inner {
             let mut delete = Cmd::new();
             delete.arg("DEL").arg(key);
             let deleted = async {
-                let call = inner.link.call()?;
+                let call = inner.links.call()?;
                 call.command(&call.live().await?, &delete).await
             };
             if let Err(fault) = deleted.await {

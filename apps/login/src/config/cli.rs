@@ -37,6 +37,9 @@ pub struct Settings {
     /// Address to listen on; 0.0.0.0 is every IPv4 address of this machine
     #[arg(long, env = "BIND", default_value = "localhost", global = true)]
     pub bind: String,
+    /// How many threads serve visitors, from 1 to 64 [default: as many as there are processors]
+    #[arg(long, env = "WORKERS", value_name = "NUMBER")]
+    pub workers: Option<String>,
     /// `production` demands a good secret and keeps error details off the pages
     #[arg(
         long,

@@ -2,7 +2,9 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -44,6 +46,28 @@ pub(super) fn parse_app_env(text: &str) -> Result<bool, ConfigError> {
             "either `development` or `production`",
         )),
     }
+}
+
+/// As many as a Redis store has connections at most.
+const MOST_WORKERS: usize = 64;
+
+/// As many as the process may use processors, where nothing is said.
+pub(super) fn parse_workers(text: &str) -> Result<NonZeroUsize, ConfigError> {
+    let most = NonZeroUsize::MIN.saturating_add(MOST_WORKERS - 1);
+    if text.is_empty() {
+        let processors = thread::available_parallelism();
+        return Ok(processors.map_or(NonZeroUsize::MIN, |processors| processors.min(most)));
+    }
+    text.parse()
+        .ok()
+        .filter(|workers| *workers <= most)
+        .ok_or_else(|| {
+            refuse(
+                "WORKERS",
+                text,
+                format!("a number from 1 to {MOST_WORKERS}, or nothing for as many as there are processors"),
+            )
+        })
 }
 
 pub(super) fn parse_bind(text: &str) -> Result<IpAddr, ConfigError> {

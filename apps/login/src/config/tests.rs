@@ -39,6 +39,19 @@ fn defaults_are_the_articles() {
 }
 
 #[test]
+fn as_many_workers_as_processors_unless_it_is_said() {
+    let workers = |text: Option<&str>| {
+        let config = with(|s| s.workers = text.map(str::to_owned)).check();
+        config.unwrap().workers.get()
+    };
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(workers(None), processors.min(64));
+    assert_eq!(workers(Some("")), processors.min(64));
+    assert_eq!(workers(Some("1")), 1);
+    assert_eq!(workers(Some("64")), 64);
+}
+
+#[test]
 fn what_clap_fills_in_is_what_an_empty_variable_means() {
     // Both are written down: in the help, and for variables that are set but empty.
     let command = Cli::command().mut_args(|argument| argument.env(Resettable::Reset));
@@ -51,9 +64,22 @@ fn what_clap_fills_in_is_what_an_empty_variable_means() {
 #[test]
 fn every_refusal_names_the_variable_the_value_and_what_is_allowed() {
     type Change = fn(&mut Settings);
-    let cases: [(Change, &str, &str, &str); 18] = [
+    let cases: [(Change, &str, &str, &str); 21] = [
         (|s| s.port = "70000".into(), "PORT", "70000", "0 to 65535"),
         (|s| s.port = "-1".into(), "PORT", "-1", "0 to 65535"),
+        (|s| s.workers = Some("0".into()), "WORKERS", "0", "1 to 64"),
+        (
+            |s| s.workers = Some("65".into()),
+            "WORKERS",
+            "65",
+            "1 to 64",
+        ),
+        (
+            |s| s.workers = Some("all".into()),
+            "WORKERS",
+            "all",
+            "1 to 64",
+        ),
         (
             |s| s.bind = "0.0.0.0:80".into(),
             "BIND",
@@ -256,6 +282,7 @@ fn help_lists_every_variable_and_shows_no_secret() {
     for variable in [
         "PORT",
         "BIND",
+        "WORKERS",
         "APP_ENV",
         "SESSION_SECRET",
         "SESSION_STORE",

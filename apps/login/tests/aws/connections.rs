@@ -32,6 +32,9 @@ async fn an_idle_connection_stays_open() {
         "0",
         "--session-store",
         "memory",
+        // All in the test's runtime, whose time it changes.
+        "--workers",
+        "1",
     ];
     let config = Cli::parse_from(arguments).settings.check().unwrap();
     let application = startup::build(config).await.unwrap();

@@ -10,6 +10,7 @@ mod settings;
 mod static_files;
 #[path = "../support/mod.rs"]
 mod support;
+mod workers;
 
 use std::{net::SocketAddr, path::PathBuf};
 

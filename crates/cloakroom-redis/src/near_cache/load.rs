@@ -10,7 +10,7 @@ use redis::{Pipeline, Value};
 
 use crate::{
     fault::Fault,
-    link::{Call, Link},
+    link::{Call, Links},
     near_cache::{
         cache::{Asked, Cache},
         tracking::{Refused, remember_next},
@@ -24,7 +24,7 @@ impl RedisStore {
     /// connection takes its commands.
     #[must_use]
     pub fn has_near_cache(&self) -> bool {
-        self.inner.link.near(Cache::is_open).unwrap_or(false)
+        self.inner.links.near(Cache::is_open).unwrap_or(false)
     }
 }
 
@@ -34,7 +34,7 @@ impl Inner {
         if !self.may_be_near {
             return None;
         }
-        self.link
+        self.links
             .near(|cache| cache.session(id, Instant::now()))
             .flatten()
     }
@@ -49,7 +49,7 @@ impl Inner {
             let revision = cache.revision(now)?;
             Some((cache.session(id, now)?, revision))
         };
-        self.link.near(both).flatten()
+        self.links.near(both).flatten()
     }
 
     /// Asks the server, and keeps what it answers where the connection has a near cache. The revision is that of now, or one
@@ -59,7 +59,7 @@ impl Inner {
         id: &SessionId,
         with_revision: bool,
     ) -> Result<(Loaded, Revision), Fault> {
-        let call = self.link.call()?;
+        let call = self.links.call()?;
         match self.fetch_once(&call, id, with_revision).await {
             Err(Fault::Lost) => self.fetch_once(&call, id, with_revision).await,
             answer => answer,
@@ -113,7 +113,7 @@ impl Inner {
         if let (Some(near), false) = (near, remembered) {
             // The user's rights were changed: nobody will tell what changes from here on.
             near.close();
-            if let Some(tracking) = &self.link.target().tracking {
+            if let Some(tracking) = &self.links.target().tracking {
                 tracking.tell_refused(Refused::Caching);
             }
         }
@@ -129,12 +129,12 @@ impl Inner {
     /// To be held while a session is changed. Nothing to hold where there is no near cache.
     pub(crate) fn forgets(&self, id: &SessionId) -> Option<Forgetting<'_>> {
         self.may_be_near
-            .then(|| Forgetting::new(&self.link, Some(id)))
+            .then(|| Forgetting::new(&self.links, Some(id)))
     }
 
     /// To be held while something is revoked.
     pub(crate) fn forgets_revision(&self) -> Option<Forgetting<'_>> {
-        self.may_be_near.then(|| Forgetting::new(&self.link, None))
+        self.may_be_near.then(|| Forgetting::new(&self.links, None))
     }
 }
 
@@ -170,15 +170,15 @@ impl Drop for Question<'_> {
 /// before it was acknowledged does not count afterwards: the server's own word comes after its answer, and whoever has that
 /// answer must see the change. The same where the caller gives it up.
 pub(crate) struct Forgetting<'a> {
-    link: &'a Link,
+    links: &'a Links,
     /// `None` for the revision.
     id: Option<SessionId>,
 }
 
 impl<'a> Forgetting<'a> {
-    fn new(link: &'a Link, id: Option<&SessionId>) -> Self {
+    fn new(links: &'a Links, id: Option<&SessionId>) -> Self {
         let this = Self {
-            link,
+            links,
             id: id.cloned(),
         };
         this.forget();
@@ -186,7 +186,7 @@ impl<'a> Forgetting<'a> {
     }
 
     fn forget(&self) {
-        self.link.near(|near| match &self.id {
+        self.links.near(|near| match &self.id {
             Some(id) => near.forget(id),
             None => near.forget_revision(),
         });

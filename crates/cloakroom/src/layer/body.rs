@@ -43,6 +43,16 @@ impl<B> SessionBody<B> {
     }
 }
 
+#[cfg(feature = "axum")]
+impl From<SessionBody<axum::body::Body>> for axum::body::Body {
+    fn from(body: SessionBody<Self>) -> Self {
+        match body.kind {
+            Kind::Inner { body } => body,
+            Kind::Own { text } => text.map_or_else(Self::empty, Self::from),
+        }
+    }
+}
+
 impl<B: Default> Default for SessionBody<B> {
     fn default() -> Self {
         Self::inner(B::default())

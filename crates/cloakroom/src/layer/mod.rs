@@ -1,5 +1,7 @@
 //! The tower layer.
 
+#[cfg(feature = "axum")]
+mod around;
 mod body;
 mod builder;
 mod future;
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use cloakroom_core::{Secrets, Store};
 use tower_layer::Layer;
 
+#[cfg(feature = "axum")]
+pub use around::{SessionRouter, SessionRouterFuture};
 pub use body::SessionBody;
 pub use builder::SessionLayerBuilder;
 pub use future::ResponseFuture;

@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "nothing outside of this program uses it")]
 
+mod around;
 mod at_hand;
 mod by_hand;
 mod client;
@@ -16,6 +17,7 @@ mod renewals;
 mod responses;
 #[path = "../../../cloakroom-redis/tests/support/mod.rs"]
 mod servers;
+mod threads;
 mod troubled;
 
 use std::time::Duration;
