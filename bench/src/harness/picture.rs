@@ -82,6 +82,7 @@ fn panel(y: u32, title: &'static str, rows: &[Row], value: impl Fn(&Row) -> f64)
         ours: matches!(
             row.subject,
             Subject::Cloakroom
+                | Subject::CloakroomPerCore
                 | Subject::CloakroomNear
                 | Subject::CloakroomSqlite
                 | Subject::CloakroomMemory

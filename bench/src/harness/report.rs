@@ -197,9 +197,6 @@ pub fn bars(rows: &[Row]) -> String {
         let row = rows.iter().find(|row| row.subject == subject);
         row.map(|row| &row.summary)
     };
-    let Some(ours) = summary(Subject::Cloakroom) else {
-        return String::new();
-    };
     let mut text = String::new();
     let mut bar = |name: &str, measured: Option<f64>, kept: fn(f64, f64) -> bool, limit: f64| {
         if let Some(measured) = measured {
@@ -211,26 +208,32 @@ pub fn bars(rows: &[Row]) -> String {
             let _ = writeln!(text, "{verdict}: {name} {measured:.2} (bar: {limit})");
         }
     };
-    let rate = |subject| {
-        summary(subject).and_then(|s| ratio(ours.requests_per_second, s.requests_per_second))
-    };
     let most: fn(f64, f64) -> bool = |measured, limit| measured <= limit;
     let least: fn(f64, f64) -> bool = |measured, limit| measured >= limit;
-    let cpu = summary(Subject::Getex).and_then(|s| ratio(ours.server_us, s.server_us));
-    bar("CPU of cloakroom / axum and one GETEX:", cpu, most, 1.25);
-    let tower = rate(Subject::TowerSessions);
-    bar(
-        "requests/s of cloakroom / tower-sessions:",
-        tower,
-        least,
-        2.0,
-    );
-    bar(
-        "requests/s of cloakroom / Node:",
-        rate(Subject::Node),
-        least,
-        18.0,
-    );
+    for (ours, getex, how) in [
+        (Subject::Cloakroom, Subject::Getex, ""),
+        (
+            Subject::CloakroomPerCore,
+            Subject::GetexPerCore,
+            ", per core",
+        ),
+    ] {
+        let Some(ours) = summary(ours) else {
+            continue;
+        };
+        let cpu = summary(getex).and_then(|s| ratio(ours.server_us, s.server_us));
+        let name = format!("CPU of cloakroom{how} / axum and one GETEX{how}:");
+        bar(&name, cpu, most, 1.25);
+        for (peer, name, limit) in [
+            (Subject::TowerSessions, "tower-sessions", 2.0),
+            (Subject::Node, "Node", 18.0),
+        ] {
+            let rate =
+                summary(peer).and_then(|s| ratio(ours.requests_per_second, s.requests_per_second));
+            let name = format!("requests/s of cloakroom{how} / {name}:");
+            bar(&name, rate, least, limit);
+        }
+    }
     let near = summary(Subject::CloakroomNear);
     let cached = near.zip(summary(Subject::Bare));
     let cached = cached.and_then(|(near, bare)| ratio(near.server_us, bare.server_us));
@@ -309,6 +312,21 @@ mod tests {
         );
         // What was not measured is neither kept nor missed.
         assert_eq!(bars(&rows[1..2]), "");
+        // The same with a runtime for each processor, compared with what is served in the same way.
+        let rows = [
+            row(Subject::GetexPerCore, 50_000),
+            row(Subject::CloakroomPerCore, 45_000),
+            row(Subject::TowerSessions, 22_000),
+        ];
+        let text = bars(&rows);
+        assert!(
+            text.contains("kept: CPU of cloakroom, per core / axum and one GETEX, per core: 1.11"),
+            "{text}"
+        );
+        assert!(
+            text.contains("kept: requests/s of cloakroom, per core / tower-sessions: 2.05"),
+            "{text}"
+        );
         assert_eq!(bars(&rows[..1]), "");
     }
 

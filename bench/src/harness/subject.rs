@@ -17,8 +17,12 @@ pub enum Subject {
     Bare,
     /// axum and one GETEX.
     Getex,
+    /// The same with a runtime and a connection for each processor.
+    GetexPerCore,
     /// Our layer on Redis.
     Cloakroom,
+    /// The same with a runtime and a connection for each processor.
+    CloakroomPerCore,
     /// Our layer on Redis with its near cache.
     CloakroomNear,
     /// Our layer on the embedded store.
@@ -68,7 +72,9 @@ impl Subject {
         match self {
             Self::Bare => "axum, no store",
             Self::Getex => "axum and one GETEX",
+            Self::GetexPerCore => "axum and one GETEX, per core",
             Self::Cloakroom => "cloakroom, Redis",
+            Self::CloakroomPerCore => "cloakroom, Redis, per core",
             Self::CloakroomNear => "cloakroom, Redis, near cache",
             Self::CloakroomSqlite => "cloakroom, SQLite",
             Self::CloakroomMemory => "cloakroom, memory",
@@ -85,7 +91,9 @@ impl Subject {
         match self {
             Self::Bare => "bare",
             Self::Getex => "getex",
+            Self::GetexPerCore => "getex-per-core",
             Self::Cloakroom => "cloakroom",
+            Self::CloakroomPerCore => "cloakroom-per-core",
             Self::CloakroomNear => "cloakroom-near",
             Self::CloakroomSqlite => "cloakroom-sqlite",
             Self::CloakroomMemory => "cloakroom-memory",
@@ -114,7 +122,10 @@ impl Subject {
     /// Whether each answer to who is signed in brings the cookie again.
     #[must_use]
     pub fn sends_cookie(self) -> bool {
-        !matches!(self, Self::Bare | Self::Getex | Self::CloakroomNear)
+        !matches!(
+            self,
+            Self::Bare | Self::Getex | Self::GetexPerCore | Self::CloakroomNear
+        )
     }
 
     /// Whether it keeps sessions at all.
