@@ -1,8 +1,8 @@
 //! Serving on several threads, each with a runtime of its own.
 //!
-//! On a runtime that several threads share, any of them goes on with a request once its session is there, and half of the time it is
-//! another one: what the request has touched then comes from the other processor's cache. Here a connection stays with its thread, as
-//! in actix-web or nginx. What it brings is in DESIGN.md ("Speed").
+//! On a runtime that several threads share, any of them continues a request once its session is there, and mostly it is another one:
+//! what the request has touched then comes from the other processor's cache. Here a connection stays with its thread, as in actix-web or
+//! nginx. What that brings is in DESIGN.md ("Speed").
 
 use std::{
     convert::Infallible,
@@ -45,9 +45,10 @@ impl<S> App for S where
 }
 
 /// Serves on this thread and on as many more as `threads` says, connection by connection in turn, until `stop` is ready. Then no new
-/// connection is taken, and it ends when all requests are answered. Each thread waits for `settled` before its runtime goes.
+/// connection is taken. When all threads have answered all requests, each of the others waits for `settled`, and it ends with the last
+/// of them: what was begun beside a response goes on in the runtime of its thread. What this thread has begun is left to the caller.
 ///
-/// Where the future is dropped, the other threads end as soon as `settled` is ready.
+/// Where the future is dropped, the other threads end as soon as `settled` is ready, whatever is still asked.
 ///
 /// # Errors
 /// A thread cannot be started, or has ended by itself.
@@ -61,7 +62,8 @@ pub async fn serve<F: Future<Output = ()> + Send>(
     let address = listener.local_addr()?;
     let (here, fed) = Fed::new(address);
     let (alive, cut) = watch::channel(());
-    let (running, mut ended) = mpsc::channel::<Infallible>(1);
+    let (serving, mut served_all) = mpsc::channel(1);
+    let (running, mut ended_all) = mpsc::channel(1);
     let mut feeds = vec![here];
     for number in 1..threads.get() {
         let (feed, fed) = Fed::new(address);
@@ -69,17 +71,17 @@ pub async fn serve<F: Future<Output = ()> + Send>(
             fed,
             app: app.clone(),
             cut: cut.clone(),
+            serving: serving.clone(),
             running: running.clone(),
         };
         worker.start(number, settled.clone())?;
         feeds.push(feed);
     }
-    drop(running);
-    let (accepted, served) = tokio::join!(accept(listener, feeds, stop), fed.serve(app));
-    accepted.and(served)?;
-    // Nobody sends anything: that the last one lets go of it is the message.
-    let _ = ended.recv().await;
+    drop((serving, running));
+    tokio::try_join!(accept(listener, feeds, stop), fed.serve(app))?;
+    let _ = served_all.recv().await;
     drop(alive);
+    let _ = ended_all.recv().await;
     Ok(())
 }
 
@@ -190,11 +192,14 @@ impl<S: Clone> Service<IncomingStream<'_, Fed>> for Visitors<S> {
 struct Worker<S> {
     fed: Fed,
     app: S,
-    /// Closed when nobody waits for the requests any more.
+    /// Closed when nobody waits for requests any more, of whichever thread.
     cut: watch::Receiver<()>,
-    /// Let go of at the end.
-    running: mpsc::Sender<Infallible>,
+    serving: Held,
+    running: Held,
 }
+
+/// Nothing is ever sent: that the last one lets go of it is the message.
+type Held = mpsc::Sender<Infallible>;
 
 impl<S: App> Worker<S> {
     fn start<F: Future<Output = ()> + Send>(
@@ -202,31 +207,47 @@ impl<S: App> Worker<S> {
         number: usize,
         settled: impl Fn() -> F + Send + 'static,
     ) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let (started, starting) = std::sync::mpsc::channel();
         let name = format!("visitors-{number}");
         thread::Builder::new().name(name).spawn(move || {
-            let Self {
-                fed,
-                app,
-                mut cut,
-                running,
-            } = self;
-            runtime.block_on(async {
-                tokio::select! {
-                    served = fed.serve(app) => {
-                        if let Err(error) = served {
-                            tracing::error!(%error, "serving failed");
-                        }
-                    }
-                    // Nothing is ever sent: this is ready when it is closed.
-                    _ = cut.changed() => {}
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = started.send(error);
+                    return;
                 }
-                settled().await;
-            });
+            };
+            drop(started);
+            let running = self.running.clone();
+            runtime.block_on(self.serve(settled));
+            drop(runtime);
             drop(running);
         })?;
-        Ok(())
+        // Where it has started, there is no word.
+        starting.recv().map_or(Ok(()), Err)
+    }
+
+    async fn serve<F: Future<Output = ()>>(self, settled: impl Fn() -> F) {
+        let Self {
+            fed,
+            app,
+            mut cut,
+            serving,
+            running: _,
+        } = self;
+        tokio::select! {
+            served = fed.serve(app) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "serving failed");
+                }
+            }
+            _ = cut.changed() => {}
+        }
+        drop(serving);
+        let _ = cut.changed().await;
+        settled().await;
     }
 }

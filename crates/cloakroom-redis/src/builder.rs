@@ -134,11 +134,11 @@ impl RedisStoreBuilder {
 
     /// A connection for each thread that uses the store, in place of one that all share; default: `false`. For servers with a
     /// runtime of its own on each thread ([`tokio::runtime::Builder::new_current_thread`], actix-web): whoever waits for an answer is
-    /// then woken by its own thread and never by another. Where threads share a runtime, as with `#[tokio::main]`, it costs
-    /// connections and gains nothing.
+    /// then woken by its own thread. Where threads share a runtime, as with `#[tokio::main]`, it costs connections and gains
+    /// nothing.
     ///
-    /// A thread's connection is made when it first uses the store, and kept by its runtime. There are 64 at most; where there are more
-    /// threads, some share one. Not together with [`near_cache`](Self::near_cache), which belongs to one connection.
+    /// A thread's connection is made when it first uses the store; a task in its runtime looks after it, and it ends with that. There
+    /// are 64 at most: where more threads use stores at once, some share one, and wait for each other's runtime. Not together with [`near_cache`](Self::near_cache), which belongs to one connection.
     pub fn connection_per_thread(mut self, yes: bool) -> Self {
         self.connection_per_thread = yes;
         self

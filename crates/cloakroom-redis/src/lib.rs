@@ -30,12 +30,13 @@
 //!
 //! Everything in [`cloakroom_core::store`], and:
 //!
-//! - **One round trip for each call**, or none with a [near cache](#near-cache), on one connection that all calls share. Loads
-//!   that come up at the same moment go together: the busier the application, the less each of them costs.
+//! - **One round trip for each call**, or none with a [near cache](#near-cache), on one connection that all calls share, or all of a
+//!   thread where [each thread has its own](RedisStoreBuilder::connection_per_thread). Loads that come up at the same moment go
+//!   together: the busier the application, the less each of them costs.
 //! - **Every call is answered within [`command_timeout`](RedisStoreBuilder::command_timeout)**, whatever the server does:
 //!   refuses, resets, is silent, or lets packets vanish. While the server is away, calls fail at once.
 //! - **The store comes back by itself**, well within a second of the server.
-//! - **Nothing grows** meanwhile: no more than [`max_in_flight`](RedisStoreBuilder::max_in_flight) calls are under way.
+//! - **Nothing grows** meanwhile: no more than [`max_in_flight`](RedisStoreBuilder::max_in_flight) calls are under way on a connection.
 //! - **Reading works where writing does not**, on a read-only replica during a failover for instance.
 //! - **Errors name the server's address and what to do**, never a password, an id or a value.
 //!

@@ -1,6 +1,7 @@
 //! The connection, and what keeps it alive.
 //!
-//! All calls share one multiplexed connection. A task of its own makes it, watches it and makes it again:
+//! All calls share one multiplexed connection, or all calls of a thread (see [`places`]). A task of its own makes it, watches it and
+//! makes it again:
 //!
 //! - A connection that is lost is replaced at once; calls that begin meanwhile wait for the first attempt, so that a
 //!   server that closes idle connections is not noticed. One that was lost before it was of any use is replaced after

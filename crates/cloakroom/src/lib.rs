@@ -19,6 +19,8 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Around a whole application, [`SessionLayer::around`] does the same as `Router::layer` and costs less.
+//!
 //! # How a request goes through it
 //!
 //! The layer looks at the cookie and does nothing else. The first extractor that asks for the [`Session`] loads it: one

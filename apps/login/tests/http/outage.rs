@@ -27,6 +27,7 @@ pub(crate) struct Breakable {
     store: Arc<MemoryStore>,
     trouble: Arc<AtomicU8>,
     calls: Arc<AtomicUsize>,
+    renewals: Arc<AtomicUsize>,
 }
 
 impl Breakable {
@@ -43,6 +44,11 @@ impl Breakable {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
+    }
+
+    /// How many renewals were made.
+    pub(crate) fn renewals(&self) -> usize {
+        self.renewals.load(Ordering::SeqCst)
     }
 
     async fn check(&self, writes: bool) -> Result<(), Error> {
@@ -82,7 +88,9 @@ impl Store for Breakable {
 
     async fn renew(&self, id: &SessionId, ttl: Duration) -> Result<bool, Error> {
         self.check(true).await?;
-        self.store.renew(id, ttl).await
+        let renewed = self.store.renew(id, ttl).await;
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        renewed
     }
 
     async fn end(&self, id: &SessionId, reason: EndReason) -> Result<bool, Error> {

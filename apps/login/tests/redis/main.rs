@@ -61,6 +61,45 @@ async fn two_processes_share_the_sessions_and_one_of_them_is_restarted() {
     }
 }
 
+/// Connections of others than whoever asks.
+fn connections(server: &Server) -> usize {
+    let info = server.call(&["INFO", "clients"]);
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("connected_clients:"));
+    line.unwrap().trim().parse::<usize>().unwrap() - 1
+}
+
+/// Each thread that serves has a connection of its own, unless there is a near cache.
+#[tokio::test]
+async fn each_worker_has_its_connection() {
+    let cases = [("1", "off", 1), ("3", "off", 3), ("3", "5000", 1)];
+    for (workers, near_cache, expected) in cases {
+        let server = Server::redis();
+        let folder = tempfile::tempdir().unwrap();
+        let port = server.port.to_string();
+        let running = Running::start(
+            folder.path(),
+            &[
+                ("SESSION_SECRET", SECRET),
+                ("WORKERS", workers),
+                ("REDIS_NEAR_CACHE", near_cache),
+                ("REDIS_HOST", "127.0.0.1"),
+                ("REDIS_PORT", &port),
+            ],
+        );
+        let mut visitor = Visitor::new(running.address);
+        visitor.log_in("trillian").await;
+        // Each request comes by a connection of its own, so they go round.
+        for _ in 0..6 {
+            assert!(visitor.is_logged_in().await);
+        }
+        assert_eq!(connections(&server), expected, "{workers} {near_cache}");
+        let (status, log) = running.stop();
+        assert!(status.success(), "{log}");
+    }
+}
+
 fn start_with_near_cache(folder: &Path, server: &Server) -> Running {
     let port = server.port.to_string();
     let running = Running::start(

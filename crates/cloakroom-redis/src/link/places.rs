@@ -1,16 +1,18 @@
 //! Which connection a call takes: the only one, or that of the thread which makes the call.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-
-use std::time::Duration;
 
 use super::{Call, Link};
 use crate::{connect::Target, fault::Fault, near_cache::cache::Cache, server::ServerInfo};
 
-/// How many connections a store has at most that has one for each thread. More threads share them.
+/// How many connections a store has at most that has one for each thread.
 const MOST: usize = 64;
 
 /// The connections of a store. Each is made when it is first used.
@@ -83,12 +85,65 @@ impl Links {
     }
 }
 
-/// Threads are numbered as they come.
+/// The least number that no other living thread has which ever asked for its own.
 fn number_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+        static NUMBER: Number = Number::take();
     }
-    // A thread that is about to end has none any more.
-    NUMBER.try_with(|number| *number).unwrap_or_default()
+    // A thread that is about to end has given its own back.
+    NUMBER
+        .try_with(|Number(number)| *number)
+        .unwrap_or_default()
+}
+
+/// A thread's number, given back when the thread ends.
+struct Number(usize);
+
+static GIVEN_BACK: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+impl Number {
+    fn take() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let mut free = GIVEN_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = free.pop_first();
+        Self(number.unwrap_or_else(|| NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        let mut free = GIVEN_BACK.lock().unwrap_or_else(PoisonError::into_inner);
+        free.insert(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Barrier, thread};
+
+    use super::*;
+
+    /// However many have come and gone before.
+    #[test]
+    fn threads_that_live_at_once_have_numbers_of_their_own_and_low_ones() {
+        let own = number_of_thread();
+        for _ in 0..3 {
+            let all = Barrier::new(20);
+            let numbers: HashSet<_> = thread::scope(|scope| {
+                let threads = [(); 20].map(|()| {
+                    scope.spawn(|| {
+                        let number = number_of_thread();
+                        all.wait();
+                        assert_eq!(number_of_thread(), number, "it keeps it");
+                        number
+                    })
+                });
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            assert_eq!(numbers.len(), 20);
+            assert!(!numbers.contains(&own));
+        }
+        let next = thread::spawn(number_of_thread).join().unwrap();
+        assert!(next < 64, "numbers are given back: {next}");
+    }
 }

@@ -36,9 +36,8 @@ impl SessionLayer {
     /// # }
     /// ```
     ///
-    /// What has to see requests before the session does stands around this in its turn:
+    /// The layer then runs before the routing. A layer that must see requests first goes around the result:
     /// `Router::new().fallback_service(sessions.around(app)).layer(..)`.
-    #[must_use]
     pub fn around(&self, app: Router) -> SessionRouter {
         SessionRouter {
             service: self.layer(app),
