@@ -36,15 +36,6 @@ fn on_a_thread<T: Send>(work: impl Future<Output = T> + Send) -> T {
     thread::scope(|scope| scope.spawn(|| on_a_runtime(work)).join().unwrap())
 }
 
-/// Connections of stores: beside them there is the one that asks.
-fn connections(server: &Server) -> usize {
-    let clients = server.call(&["INFO", "clients"]);
-    let line = clients
-        .lines()
-        .find_map(|line| line.strip_prefix("connected_clients:"));
-    line.unwrap().trim().parse::<usize>().unwrap() - 1
-}
-
 async fn created(store: &RedisStore, number: u8) -> Result<Created, Error> {
     let value = Bytes::from_static(b"{}");
     store.create(&id(number), value, HOUR).await
@@ -57,20 +48,20 @@ async fn create(store: &RedisStore, number: u8) {
 #[test]
 fn each_thread_has_its_own_and_all_see_the_same() {
     let server = Server::redis();
-    let before = connections(&server);
+    let before = server.connections();
     let store = builder(&server).connect_lazy().unwrap();
-    assert_eq!(connections(&server), before, "none before it is used");
+    assert_eq!(server.connections(), before, "none before it is used");
     on_a_runtime(async {
         create(&store, 1).await;
-        assert_eq!(connections(&server), before + 1);
+        assert_eq!(server.connections(), before + 1);
         on_a_thread(async {
             let clone = store.clone();
             let loaded = clone.load(&id(1)).await.unwrap();
             assert!(matches!(loaded, Loaded::Live(_)));
-            assert_eq!(connections(&server), before + 2);
+            assert_eq!(server.connections(), before + 2);
             assert!(clone.end(&id(1), EndReason::Destroyed).await.unwrap());
             // The second call takes the same one.
-            assert_eq!(connections(&server), before + 2);
+            assert_eq!(server.connections(), before + 2);
         });
         let ended = store.load(&id(1)).await.unwrap();
         assert_eq!(ended, Loaded::Ended(EndReason::Destroyed));
@@ -82,12 +73,12 @@ fn each_thread_has_its_own_and_all_see_the_same() {
 #[test]
 fn a_thread_that_ends_takes_its_connection_with_it() {
     let server = Server::redis();
-    let before = connections(&server);
+    let before = server.connections();
     let store = builder(&server).connect_lazy().unwrap();
     for number in 0..5 {
         on_a_thread(create(&store, number));
         let start = Instant::now();
-        while connections(&server) > before {
+        while server.connections() > before {
             assert!(start.elapsed() < PATIENCE, "the connection stays");
             thread::sleep(Duration::from_millis(5));
         }
@@ -99,7 +90,7 @@ fn a_thread_that_ends_takes_its_connection_with_it() {
 fn there_are_sixty_four_at_most() {
     let server = Server::redis();
     let store = builder(&server).connect_lazy().unwrap();
-    let before = connections(&server);
+    let before = server.connections();
     let (all, store) = (&Barrier::new(81), &store);
     let made = thread::scope(|scope| {
         let threads: Vec<_> = (0..80)
@@ -116,7 +107,7 @@ fn there_are_sixty_four_at_most() {
             .collect();
         let made = on_a_runtime(async {
             all.wait().await;
-            let made = connections(&server) - before;
+            let made = server.connections() - before;
             all.wait().await;
             made
         });
@@ -131,14 +122,14 @@ fn there_are_sixty_four_at_most() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_option_threads_share_one() {
     let server = Server::redis();
-    let before = connections(&server);
+    let before = server.connections();
     let store = builder(&server).connection_per_thread(false);
     let store = store.connect().await.unwrap();
     create(&store, 1).await;
     let (store, server) = (&store, &server);
     let other = async move {
         assert!(matches!(store.load(&id(1)).await, Ok(Loaded::Live(_))));
-        assert_eq!(connections(server), before + 1);
+        assert_eq!(server.connections(), before + 1);
     };
     // The other thread waits for what this one drives.
     thread::scope(|scope| {
@@ -155,13 +146,13 @@ async fn without_the_option_threads_share_one() {
 async fn a_connection_that_is_lost_is_made_again_in_its_thread() {
     let server = Server::redis();
     let store = builder(&server).connect().await.unwrap();
-    let before = connections(&server);
+    let before = server.connections();
     create(&store, 1).await;
     for _ in 0..3 {
         server.call(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         assert!(matches!(store.load(&id(1)).await, Ok(Loaded::Live(_))));
     }
-    assert_eq!(connections(&server), before);
+    assert_eq!(server.connections(), before);
 }
 
 #[tokio::test]

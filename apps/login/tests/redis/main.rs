@@ -61,15 +61,6 @@ async fn two_processes_share_the_sessions_and_one_of_them_is_restarted() {
     }
 }
 
-/// Connections of others than whoever asks.
-fn connections(server: &Server) -> usize {
-    let info = server.call(&["INFO", "clients"]);
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix("connected_clients:"));
-    line.unwrap().trim().parse::<usize>().unwrap() - 1
-}
-
 /// Each thread that serves has a connection of its own, unless there is a near cache.
 #[tokio::test]
 async fn each_worker_has_its_connection() {
@@ -94,7 +85,7 @@ async fn each_worker_has_its_connection() {
         for _ in 0..6 {
             assert!(visitor.is_logged_in().await);
         }
-        assert_eq!(connections(&server), expected, "{workers} {near_cache}");
+        assert_eq!(server.connections(), expected, "{workers} {near_cache}");
         let (status, log) = running.stop();
         assert!(status.success(), "{log}");
     }

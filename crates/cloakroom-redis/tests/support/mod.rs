@@ -209,6 +209,12 @@ impl Server {
         self.wire().call(command)
     }
 
+    /// How many connections there are beside the one that asks.
+    pub fn connections(&self) -> usize {
+        let clients: usize = self.stat("connected_clients").parse().unwrap();
+        clients - 1
+    }
+
     /// The value under `name` in `INFO`.
     pub fn stat(&self, name: &str) -> String {
         let info = self.call(&["INFO", "all"]);
