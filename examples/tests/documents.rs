@@ -65,7 +65,7 @@ fn the_settings_are_the_applications() {
             }
         }
     }
-    assert_eq!(count, 21, "settings of the application");
+    assert_eq!(count, 22, "settings of the application");
 }
 
 #[test]
