@@ -13,6 +13,8 @@ use crate::{Error, ErrorKind};
 pub struct RawObject {
     /// What was read, kept as one piece of memory however many names stand in it.
     source: Bytes,
+    /// What came later.
+    given: Vec<Raw>,
     entries: Vec<Entry>,
 }
 
@@ -25,53 +27,83 @@ struct Entry {
     is_plain: bool,
 }
 
-/// JSON text: a place in the source, or what came later.
-#[derive(Clone)]
+/// JSON text: a place in the source, or the number of what came later. Four bytes for each number, since every request makes
+/// some, and who keeps sessions at hand keeps many.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Piece {
-    Read(Range<usize>),
-    Given(Raw),
+    Read { start: u32, len: u32 },
+    Given(u32),
+}
+
+/// How long a source can be.
+const LONGEST: usize = u32::MAX as usize;
+
+/// A place or a length up to [`LONGEST`], or the number of a name or value.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 impl Piece {
-    fn len(&self) -> usize {
-        match self {
-            Self::Read(place) => place.len(),
-            Self::Given(raw) => raw.len(),
+    fn read(place: &Range<usize>) -> Self {
+        Self::Read {
+            start: number(place.start),
+            len: number(place.len()),
         }
     }
 
-    fn text<'a>(&'a self, source: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::Read(place) => source.get(place.clone()).unwrap_or_default(),
-            Self::Given(raw) => &raw.0,
-        }
+    fn given(raw: Raw, given: &mut Vec<Raw>) -> Self {
+        let next = number(given.len());
+        given.push(raw);
+        Self::Given(next)
     }
 
-    fn raw(&self, source: &Bytes) -> Raw {
+    /// Of what came later.
+    fn number(self) -> Option<u32> {
         match self {
-            Self::Read(place) => Raw(source.slice(place.clone())),
-            Self::Given(raw) => raw.clone(),
+            Self::Read { .. } => None,
+            Self::Given(number) => Some(number),
+        }
+    }
+}
+
+/// Where the text of pieces stands.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    source: &'a [u8],
+    given: &'a [Raw],
+}
+
+impl<'a> Texts<'a> {
+    fn of(self, piece: Piece) -> &'a [u8] {
+        match piece {
+            Piece::Read { start, len } => {
+                let start = start as usize;
+                let end = start.saturating_add(len as usize);
+                self.source.get(start..end).unwrap_or_default()
+            }
+            Piece::Given(number) => self.given.get(number as usize).map_or(b"", |raw| &raw.0),
         }
     }
 }
 
 impl Entry {
-    fn new(name: &str, value: Raw) -> Self {
+    fn new(name: &str, value: Raw, given: &mut Vec<Raw>) -> Self {
         // Writing a string as JSON cannot fail.
         let name = Raw::of(name).unwrap_or_else(|_| Raw::null());
         Self {
             is_plain: !name.0.contains(&b'\\'),
-            name: Piece::Given(name),
-            value: Piece::Given(value),
+            name: Piece::given(name, given),
+            value: Piece::given(value, given),
         }
     }
 
-    fn is_named(&self, name: &str, source: &[u8]) -> bool {
+    fn is_named(&self, name: &str, texts: Texts<'_>) -> bool {
+        let text = texts.of(self.name);
         if self.is_plain {
-            let inner = || self.name.text(source).get(1..=name.len());
-            self.name.len() == name.len() + 2 && inner() == Some(name.as_bytes())
+            let inner = || text.get(1..=name.len());
+            text.len() == name.len() + 2 && inner() == Some(name.as_bytes())
         } else {
-            decoded(self.name.text(source)).is_some_and(|text| text == name)
+            decoded(text).is_some_and(|text| text == name)
         }
     }
 }
@@ -94,17 +126,23 @@ impl<'a> EntryOf<'a> {
     }
 
     fn name_text(self) -> &'a [u8] {
-        self.entry.name.text(&self.object.source)
+        self.object.texts().of(self.entry.name)
     }
 
     /// The value's text.
     pub(crate) fn value(self) -> &'a [u8] {
-        self.entry.value.text(&self.object.source)
+        self.object.texts().of(self.entry.value)
     }
 
     /// The value.
     pub(crate) fn raw(self) -> Raw {
-        self.entry.value.raw(&self.object.source)
+        match self.entry.value {
+            Piece::Read { .. } => Raw(self.object.source.slice_ref(self.value())),
+            Piece::Given(number) => {
+                let raw = self.object.given.get(number as usize);
+                raw.map_or_else(Raw::null, Raw::clone)
+            }
+        }
     }
 }
 
@@ -114,6 +152,7 @@ impl RawObject {
     pub const fn new() -> Self {
         Self {
             source: Bytes::new(),
+            given: Vec::new(),
             entries: Vec::new(),
         }
     }
@@ -124,7 +163,7 @@ impl RawObject {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] for anything that is not a JSON object in UTF-8, [`ErrorKind::TooLarge`] for more than
-    /// `max_names` names.
+    /// `max_names` names or 4 GiB.
     pub fn parse(source: &Bytes, max_names: usize) -> Result<Self, Error> {
         str::from_utf8(source).map_err(|_| corrupt("not UTF-8"))?;
         Self::read(source.clone(), max_names)
@@ -133,6 +172,12 @@ impl RawObject {
     /// The same for what is UTF-8 for certain.
     fn read(source: Bytes, max_names: usize) -> Result<Self, Error> {
         let text = &source[..];
+        if text.len() > LONGEST {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                format!("the stored session has more than {LONGEST} bytes"),
+            ));
+        }
         let mut entries = Vec::with_capacity(USUAL);
         let mut places = Places::new(text);
         let mut names = 0;
@@ -141,12 +186,12 @@ impl RawObject {
             if names > max_names {
                 return;
             }
-            let value = Piece::Read(pair.value);
-            let place = places.of(&pair.name, &entries);
+            let (name, value) = (Piece::read(&pair.name), Piece::read(&pair.value));
+            let place = places.of(name, &entries);
             match entries.get_mut(place) {
                 Some(Entry { value: last, .. }) => *last = value,
                 None => entries.push(Entry {
-                    name: Piece::Read(pair.name),
+                    name,
                     value,
                     is_plain: pair.is_plain,
                 }),
@@ -159,7 +204,18 @@ impl RawObject {
                 format!("the stored session has more than {max_names} names"),
             ));
         }
-        Ok(Self { source, entries })
+        Ok(Self {
+            source,
+            given: Vec::new(),
+            entries,
+        })
+    }
+
+    fn texts(&self) -> Texts<'_> {
+        Texts {
+            source: &self.source,
+            given: &self.given,
+        }
     }
 
     /// For how many names there is memory.
@@ -173,8 +229,7 @@ impl RawObject {
     }
 
     fn find(&self, name: &str) -> Option<EntryOf<'_>> {
-        let mut entries = self.entries.iter().rev();
-        let entry = entries.find(|entry| entry.is_named(name, &self.source))?;
+        let entry = self.entries.get(self.place(name)?)?;
         Some(EntryOf {
             object: self,
             entry,
@@ -199,28 +254,69 @@ impl RawObject {
 
     /// Gives `name` a value, in place if it is there and last if it is new.
     pub fn set(&mut self, name: &str, value: Raw) {
-        let mut entries = self.entries.iter_mut().rev();
-        match entries.find(|entry| entry.is_named(name, &self.source)) {
-            Some(entry) => entry.value = Piece::Given(value),
-            None => self.entries.push(Entry::new(name, value)),
+        let place = self.place(name);
+        let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) else {
+            self.entries.push(Entry::new(name, value, &mut self.given));
+            return;
+        };
+        let given = match entry.value {
+            Piece::Given(number) => self.given.get_mut(number as usize),
+            Piece::Read { .. } => None,
+        };
+        match given {
+            Some(given) => *given = value,
+            None => entry.value = Piece::given(value, &mut self.given),
         }
     }
 
     /// Gives `name` a value, first if it is new.
     pub fn set_first(&mut self, name: &str, value: Raw) {
-        if self.find(name).is_some() {
+        if self.place(name).is_some() {
             self.set(name, value);
         } else {
-            self.entries.insert(0, Entry::new(name, value));
+            let entry = Entry::new(name, value, &mut self.given);
+            self.entries.insert(0, entry);
         }
     }
 
     /// Takes `name` away and says what it was.
     pub fn remove(&mut self, name: &str) -> Option<Raw> {
         let removed = self.get(name)?;
-        let source = &self.source;
-        self.entries.retain(|entry| !entry.is_named(name, source));
+        while let Some(place) = self.place(name) {
+            let Entry { name, value, .. } = self.entries.remove(place);
+            let mut given = [name, value].map(Piece::number);
+            // The highest first: what takes its place is none of the two.
+            given.sort_unstable_by(|a, b| b.cmp(a));
+            given
+                .into_iter()
+                .flatten()
+                .for_each(|free| self.forget(free));
+        }
         Some(removed)
+    }
+
+    /// Where `name` stands last.
+    fn place(&self, name: &str) -> Option<usize> {
+        let texts = self.texts();
+        let mut entries = self.entries.iter();
+        entries.rposition(|entry| entry.is_named(name, texts))
+    }
+
+    /// Gives back the memory of a piece that no entry has any more.
+    fn forget(&mut self, free: u32) {
+        if self.given.len() <= free as usize {
+            return;
+        }
+        self.given.swap_remove(free as usize);
+        // The last one has taken its place.
+        let last = Piece::Given(number(self.given.len()));
+        for entry in &mut self.entries {
+            for piece in [&mut entry.name, &mut entry.value] {
+                if *piece == last {
+                    *piece = Piece::Given(free);
+                }
+            }
+        }
     }
 
     /// How many names there are.
@@ -332,42 +428,41 @@ const FEW: usize = 16;
 
 /// Where a name of an object that is being read has its place.
 struct Places<'a> {
-    text: &'a [u8],
+    texts: Texts<'a>,
     hashed: Option<HashMap<&'a [u8], usize>>,
 }
 
 impl<'a> Places<'a> {
-    fn new(text: &'a [u8]) -> Self {
-        Self { text, hashed: None }
+    fn new(source: &'a [u8]) -> Self {
+        let given = &[];
+        Self {
+            texts: Texts { source, given },
+            hashed: None,
+        }
     }
 
     /// The place of a name, written as JSON; behind `entries` if it is new.
-    fn of(&mut self, name: &Range<usize>, entries: &[Entry]) -> usize {
-        let name = &self.text[name.clone()];
+    fn of(&mut self, name: Piece, entries: &[Entry]) -> usize {
+        let texts = self.texts;
+        let name = texts.of(name);
         if entries.len() >= FEW && self.hashed.is_none() {
-            let names = entries.iter().map(|entry| self.name_of(entry));
+            let names = entries.iter().map(|entry| texts.of(entry.name));
             self.hashed = Some(names.zip(0..).collect());
         }
         match &mut self.hashed {
             Some(hashed) => *hashed.entry(name).or_insert(entries.len()),
             None => entries
                 .iter()
-                .position(|entry| entry.name.len() == name.len() && self.name_of(entry) == name)
+                .position(|entry| texts.of(entry.name) == name)
                 .unwrap_or(entries.len()),
-        }
-    }
-
-    /// All that is read here stands in the text.
-    fn name_of(&self, entry: &Entry) -> &'a [u8] {
-        match &entry.name {
-            Piece::Read(place) => self.text.get(place.clone()).unwrap_or_default(),
-            Piece::Given(_) => b"",
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn object(text: &str) -> RawObject {
@@ -452,6 +547,50 @@ mod tests {
         let moved = mixed.remove("a").unwrap();
         mixed.set("a", moved);
         assert_ne!(mixed, read);
+    }
+
+    proptest! {
+        /// Whatever is set and removed in whatever order, and nothing is kept that no name has.
+        #[test]
+        fn names_keep_their_own_values(
+            steps in prop::collection::vec((0..3_u8, "[a-e]|\"", any::<u16>()), 0..40),
+        ) {
+            let mut object = object(r#"{"a":-1,"\u0062":-2,"b":-3,"x":-4}"#);
+            let mut model = vec![("a", -1), ("b", -2), ("b", -3), ("x", -4)]
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect::<Vec<_>>();
+            for (step, name, value) in steps {
+                let value = i32::from(value);
+                let raw = Raw::of(&value).unwrap();
+                let place = model.iter().rposition(|(other, _)| *other == name);
+                match (step, place) {
+                    (0, _) => {
+                        let removed = object.remove(&name).map(|raw| raw.as_str().to_owned());
+                        prop_assert_eq!(removed, place.map(|place| model[place].1.to_string()));
+                        model.retain(|(other, _)| *other != name);
+                    }
+                    (1, None) => {
+                        object.set_first(&name, raw);
+                        model.insert(0, (name, value));
+                    }
+                    (_, None) => {
+                        object.set(&name, raw);
+                        model.push((name, value));
+                    }
+                    (_, Some(place)) => {
+                        object.set(&name, raw);
+                        model[place].1 = value;
+                    }
+                }
+                let all: Vec<_> = object
+                    .iter()
+                    .map(|(name, value)| (name, value.as_str().parse::<i32>().unwrap()))
+                    .collect();
+                prop_assert_eq!(&all, &model);
+                prop_assert!(object.given.len() <= 2 * object.entries.len());
+            }
+        }
     }
 
     #[test]
