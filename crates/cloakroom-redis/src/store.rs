@@ -171,10 +171,8 @@ impl Store for RedisStore {
     }
 
     async fn renew_all(&self, renewals: &[(SessionId, Duration)]) -> Vec<Result<bool, Error>> {
-        let _known: Vec<_> = renewals
-            .iter()
-            .map(|(id, _)| self.inner.forgets(id))
-            .collect();
+        let ids = renewals.iter().map(|(id, _)| id);
+        let _known: Vec<_> = ids.filter_map(|id| self.inner.forgets(id)).collect();
         match self.inner.renew(renewals).await {
             Ok(renewed) => {
                 let renewed = renewed.into_iter();
@@ -227,18 +225,30 @@ impl Inner {
         id: &SessionId,
         with_revision: bool,
     ) -> Result<Looked, Fault> {
-        let live = call.live().await?;
-        let mut looked = match call.look(&live, id, with_revision).await {
-            Err(Fault::Lost) => call.look(&call.live().await?, id, with_revision).await?,
-            looked => looked?,
-        };
-        if looked.is_odd() {
-            let get = on_key("GET", self.keys.session_in_parts(id));
-            let answer = Box::pin(call.command(&live, &get)).await?;
-            // Only a refusal counts: what came after the look has not been compared with a tombstone.
-            if matches!(answer, Value::ServerError(_)) {
-                looked.value = answer;
+        let mut again = true;
+        let odd = loop {
+            let live = call.live().await?;
+            match call.look(&live, id, with_revision).await {
+                Err(Fault::Lost) if mem::take(&mut again) => {}
+                Ok(looked) if looked.is_odd() => break looked,
+                looked => return looked,
             }
+        };
+        // In a box, as all that is rare here: each load has the size of the largest thing that it may wait for.
+        Box::pin(self.look_what_is_odd(call, id, odd)).await
+    }
+
+    async fn look_what_is_odd(
+        &self,
+        call: &Call<'_>,
+        id: &SessionId,
+        mut looked: Looked,
+    ) -> Result<Looked, Fault> {
+        let get = on_key("GET", self.keys.session_in_parts(id));
+        let answer = call.command(&call.live().await?, &get).await?;
+        // Only a refusal counts: what came after the look has not been compared with a tombstone.
+        if matches!(answer, Value::ServerError(_)) {
+            looked.value = answer;
         }
         Ok(looked)
     }

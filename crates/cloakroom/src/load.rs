@@ -166,9 +166,19 @@ async fn is_revoked(
     record: &Record,
     revision: Revision,
 ) -> Result<bool, Error> {
-    if let Some(known) = knows_revoked(owned, record, revision) {
-        return Ok(known);
+    match knows_revoked(owned, record, revision) {
+        Some(known) => Ok(known),
+        // In a box: each load has the size of the largest thing that it may wait for.
+        None => Box::pin(ask_revoked(config, owned, record, revision)).await,
     }
+}
+
+async fn ask_revoked(
+    config: &Config,
+    owned: &Owned,
+    record: &Record,
+    revision: Revision,
+) -> Result<bool, Error> {
     let belonging = Belonging::of(record, owned.owners.from.as_ref());
     let Some(owner) = &belonging.identity.owner else {
         return Ok(false);
