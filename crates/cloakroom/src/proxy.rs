@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{Extensions, HeaderMap, Uri};
+use http::{Extensions, HeaderMap, HeaderName, Uri};
 use ipnet::IpNet;
 
 /// The address of the connection's other end, for servers that have no `ConnectInfo`.
@@ -23,6 +23,9 @@ pub enum RequestScheme {
     Http,
 }
 
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// The scheme, as far as it can be known: from the extensions, from a trusted proxy, from the request's own URI (HTTP/2
 /// and absolute-form).
 pub(crate) fn scheme(
@@ -34,7 +37,7 @@ pub(crate) fn scheme(
     if let Some(scheme) = extensions.get::<RequestScheme>() {
         return Some(*scheme);
     }
-    if let Some(value) = headers.get("x-forwarded-proto") {
+    if let Some(value) = headers.get(&X_FORWARDED_PROTO) {
         let believed = peer(extensions).is_some_and(|peer| is_trusted(peer, trusted));
         if believed {
             // The left-most value counts, as in express: the proxy nearest to the browser wrote it.
@@ -65,7 +68,7 @@ pub(crate) fn client(
 ) -> Option<IpAddr> {
     let mut client = peer(extensions)?;
     let forwarded: Vec<&[u8]> = headers
-        .get_all("x-forwarded-for")
+        .get_all(&X_FORWARDED_FOR)
         .iter()
         .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
         .collect();

@@ -3,7 +3,7 @@
 use cloakroom_core::{Error, ErrorKind, plan::CookieOp};
 use http::{
     Extensions, HeaderMap, HeaderValue, Response,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, Entry, OccupiedEntry, SET_COOKIE, VARY},
 };
 
 use crate::slot::SessionSlot;
@@ -52,28 +52,46 @@ pub(super) fn apply<B>(
     }
     let headers = response.headers_mut();
     headers.append(SET_COOKIE, header);
-    if !is_no_store(headers) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    no_store(headers);
     Ok(())
 }
 
-/// Whether the handler has already forbidden every cache to keep the response.
-fn is_no_store(headers: &HeaderMap) -> bool {
-    has_token(headers, &CACHE_CONTROL, "no-store")
+/// Forbids every cache to keep the response, unless the handler has done so.
+fn no_store(headers: &mut HeaderMap) {
+    let ours = HeaderValue::from_static("no-store");
+    match headers.entry(CACHE_CONTROL) {
+        Entry::Vacant(entry) => {
+            entry.insert(ours);
+        }
+        Entry::Occupied(mut entry) => {
+            if !has_token(&entry, &["no-store"]) {
+                entry.insert(ours);
+            }
+        }
+    }
 }
 
 /// Tells caches that the response depends on the cookie (RFC 9110 section 12.5.5).
 pub(super) fn vary(headers: &mut HeaderMap) {
-    if !has_token(headers, &VARY, "cookie") && !has_token(headers, &VARY, "*") {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+    let ours = HeaderValue::from_static("Cookie");
+    match headers.entry(VARY) {
+        Entry::Vacant(entry) => {
+            entry.insert(ours);
+        }
+        Entry::Occupied(mut entry) => {
+            if !has_token(&entry, &["cookie", "*"]) {
+                entry.append(ours);
+            }
+        }
     }
 }
 
-fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter();
+/// Whether one of the tokens stands among a header's values.
+fn has_token(entry: &OccupiedEntry<'_, HeaderValue>, tokens: &[&str]) -> bool {
+    let values = entry.iter();
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|part| part.trim().eq_ignore_ascii_case(token))
+        .map(str::trim)
+        .any(|part| tokens.iter().any(|token| part.eq_ignore_ascii_case(token)))
 }
