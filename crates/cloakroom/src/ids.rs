@@ -9,7 +9,7 @@ pub(crate) type IdSource = Arc<dyn Fn() -> Result<[u8; ID_BYTES], Error> + Send 
 
 /// For how many ids the system is asked at once. Every request that opens its session has a fresh id at hand, and most need
 /// none: a system call for each would be their most expensive step.
-const AT_ONCE: usize = 128;
+const AT_ONCE: usize = 32;
 
 /// The system's random bytes.
 pub(crate) fn system_ids() -> IdSource {

@@ -9,7 +9,7 @@
 //! Keys are ids and values are sessions, both secret: nothing here has a `Debug` that shows any.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -22,7 +22,7 @@ use cloakroom_core::{
     cached::{Cached, CachedValue},
     owner_index::Revision,
 };
-use lru::LruCache;
+use lru::{DefaultHasher, LruCache};
 
 use crate::{keys::Keys, near_cache::NearCache};
 
@@ -44,7 +44,7 @@ pub(crate) struct Cache {
     parts: Box<[Mutex<Part>]>,
     /// Of all parts together: ids do not fall evenly, and a part that is full must not forget while there is room.
     total: Total,
-    hasher: RandomState,
+    hasher: DefaultHasher,
     revision: RwLock<Kept<Revision>>,
     marks: AtomicU64,
     closed: AtomicBool,
@@ -126,7 +126,7 @@ impl Cache {
             },
             parts: (0..parts).map(|_| Mutex::new(Part::new())).collect(),
             total: Total::default(),
-            hasher: RandomState::new(),
+            hasher: DefaultHasher::default(),
             revision: RwLock::new(Kept::Nothing),
             marks: AtomicU64::new(NO_MARK + 1),
             closed: AtomicBool::new(false),
