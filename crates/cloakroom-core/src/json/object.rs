@@ -1,11 +1,15 @@
 //! A JSON object whose names and values are places in the text that it was read from.
 
-use std::{borrow::Cow, collections::HashMap, fmt, ops::Range, str};
+use std::{borrow::Cow, collections::HashMap, fmt, str};
 
 use bytes::Bytes;
 
 use super::{Raw, scan, text_of};
 use crate::{Error, ErrorKind};
+
+mod piece;
+
+use piece::{LONGEST, Piece, Texts, number};
 
 /// A JSON object in the order of its text, names and values as raw text. Two are equal if their names and values are the
 /// same text in the same order.
@@ -25,65 +29,6 @@ struct Entry {
     value: Piece,
     /// The name has no escapes.
     is_plain: bool,
-}
-
-/// JSON text: a place in the source, or the number of what came later. Four bytes for each number, since every request makes
-/// some, and who keeps sessions at hand keeps many.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Piece {
-    Read { start: u32, len: u32 },
-    Given(u32),
-}
-
-/// How long a source can be.
-const LONGEST: usize = u32::MAX as usize;
-
-/// A place or a length up to [`LONGEST`], or the number of a name or value.
-fn number(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-impl Piece {
-    fn read(place: &Range<usize>) -> Self {
-        Self::Read {
-            start: number(place.start),
-            len: number(place.len()),
-        }
-    }
-
-    fn given(raw: Raw, given: &mut Vec<Raw>) -> Self {
-        let next = number(given.len());
-        given.push(raw);
-        Self::Given(next)
-    }
-
-    /// Of what came later.
-    fn number(self) -> Option<u32> {
-        match self {
-            Self::Read { .. } => None,
-            Self::Given(number) => Some(number),
-        }
-    }
-}
-
-/// Where the text of pieces stands.
-#[derive(Clone, Copy)]
-struct Texts<'a> {
-    source: &'a [u8],
-    given: &'a [Raw],
-}
-
-impl<'a> Texts<'a> {
-    fn of(self, piece: Piece) -> &'a [u8] {
-        match piece {
-            Piece::Read { start, len } => {
-                let start = start as usize;
-                let end = start.saturating_add(len as usize);
-                self.source.get(start..end).unwrap_or_default()
-            }
-            Piece::Given(number) => self.given.get(number as usize).map_or(b"", |raw| &raw.0),
-        }
-    }
 }
 
 impl Entry {
@@ -460,167 +405,4 @@ impl<'a> Places<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn object(text: &str) -> RawObject {
-        RawObject::parse(&Bytes::copy_from_slice(text.as_bytes()), 100).unwrap()
-    }
-
-    #[test]
-    fn what_is_not_changed_goes_back_byte_for_byte() {
-        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-        let text = format!(
-            r#"{{"a":[],"b":1.0,"c":9007199254740993,"d":"\/","e":"\ud83d","f":{deep},"g":1e400,"\ud83d":1,"日":"本"}}"#
-        );
-        let mut object = object(&text);
-        assert_eq!(object.to_bytes(), text);
-        object.set("b", Raw::of(&2).unwrap());
-        assert_eq!(object.to_bytes(), text.replace("1.0", "2"));
-        assert_eq!(object.get("f").unwrap().depth(), 200);
-        assert_eq!(object.get("日").unwrap().as_str(), "\"本\"");
-    }
-
-    #[test]
-    fn names_are_compared_decoded() {
-        let object = object(r#"{"\u0061":1}"#);
-        assert_eq!(object.get("a").unwrap().as_str(), "1");
-    }
-
-    #[test]
-    fn a_name_that_stands_twice_has_its_last_value_as_json_parse_has_it() {
-        let object = object(r#"{"a":1,"b":2,"a":3}"#);
-        assert_eq!(object.to_bytes(), r#"{"a":3,"b":2}"#);
-    }
-
-    #[test]
-    fn names_that_stand_twice_count_once_however_many_there_are() {
-        for names in [1, FEW - 1, FEW, FEW + 1, 3 * FEW] {
-            let pairs = |from: usize| (0..names).map(move |n| format!("\"n{n}\":{}", from + n));
-            let text = |pairs: Vec<String>| format!("{{{}}}", pairs.join(","));
-            let twice = object(&text(pairs(0).chain(pairs(100)).collect()));
-            assert_eq!(twice.to_bytes(), text(pairs(100).collect()), "{names}");
-            assert_eq!(twice.len(), names);
-        }
-    }
-
-    #[test]
-    fn too_many_names_are_refused_also_where_they_are_the_same() {
-        let parse =
-            |text: &'static str, most| RawObject::parse(&Bytes::from_static(text.as_bytes()), most);
-        assert_eq!(parse(r#"{"a":1,"a":2}"#, 2).unwrap().len(), 1);
-        let error = parse(r#"{"a":1,"a":2}"#, 1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TooLarge);
-        // What cannot be read to its end is not known to be an object.
-        let error = parse(r#"{"a":1,"a":2"#, 1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-    }
-
-    #[test]
-    fn what_was_read_and_what_was_given_is_the_same_if_its_text_is() {
-        let read = object(r#"{ "a" : 1 , "b":[2], "c\n":"x" }"#);
-        let mut given = RawObject::new();
-        given.set("a", Raw::of(&1).unwrap());
-        given.set("c\n", Raw::of("x").unwrap());
-        assert_ne!(read, given);
-        given.remove("c\n");
-        given.set("b", Raw::of(&[2]).unwrap());
-        assert_ne!(read, given);
-        given.set("c\n", Raw::of("x").unwrap());
-        assert_eq!(read, given);
-        assert_eq!(read.to_bytes(), r#"{"a":1,"b":[2],"c\n":"x"}"#);
-        assert_eq!(read.to_bytes(), given.to_bytes());
-        assert_eq!(read.byte_len(), read.to_bytes().len());
-
-        let mut mixed = read.clone();
-        mixed.set("b", Raw::of(&3).unwrap());
-        assert_ne!(mixed, read);
-        assert_eq!(mixed.get("b").unwrap().as_str(), "3");
-        assert_eq!(mixed.remove("a").unwrap().as_str(), "1");
-        assert_eq!(mixed.get("c\n").unwrap().as_str(), "\"x\"");
-        mixed.set_first("a", Raw::of(&1).unwrap());
-        mixed.set("b", Raw::of(&[2]).unwrap());
-        assert_eq!(mixed, read);
-        // The order counts.
-        let moved = mixed.remove("a").unwrap();
-        mixed.set("a", moved);
-        assert_ne!(mixed, read);
-    }
-
-    proptest! {
-        /// Whatever is set and removed in whatever order, and nothing is kept that no name has.
-        #[test]
-        fn names_keep_their_own_values(
-            steps in prop::collection::vec((0..3_u8, "[a-e]|\"", any::<u16>()), 0..40),
-        ) {
-            let mut object = object(r#"{"a":-1,"\u0062":-2,"b":-3,"x":-4}"#);
-            let mut model = vec![("a", -1), ("b", -2), ("b", -3), ("x", -4)]
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect::<Vec<_>>();
-            for (step, name, value) in steps {
-                let value = i32::from(value);
-                let raw = Raw::of(&value).unwrap();
-                let place = model.iter().rposition(|(other, _)| *other == name);
-                match (step, place) {
-                    (0, _) => {
-                        let removed = object.remove(&name).map(|raw| raw.as_str().to_owned());
-                        prop_assert_eq!(removed, place.map(|place| model[place].1.to_string()));
-                        model.retain(|(other, _)| *other != name);
-                    }
-                    (1, None) => {
-                        object.set_first(&name, raw);
-                        model.insert(0, (name, value));
-                    }
-                    (_, None) => {
-                        object.set(&name, raw);
-                        model.push((name, value));
-                    }
-                    (_, Some(place)) => {
-                        object.set(&name, raw);
-                        model[place].1 = value;
-                    }
-                }
-                let all: Vec<_> = object
-                    .iter()
-                    .map(|(name, value)| (name, value.as_str().parse::<i32>().unwrap()))
-                    .collect();
-                prop_assert_eq!(&all, &model);
-                prop_assert!(object.given.len() <= 2 * object.entries.len());
-            }
-        }
-    }
-
-    #[test]
-    fn an_escape_in_a_name_is_no_letter_of_it() {
-        let object = object(r#"{"\u0061":1,"\\u0061":2}"#);
-        assert_eq!(object.get("a").unwrap().as_str(), "1");
-        assert_eq!(object.get(r"\u0061").unwrap().as_str(), "2");
-        assert_eq!(object.get(r"\\u0061"), None);
-    }
-
-    #[test]
-    fn what_is_no_object_is_corrupt() {
-        for text in [
-            "",
-            "null",
-            "[]",
-            "5",
-            "\"s\"",
-            "{bad",
-            "{} x",
-            "TOMBSTONE",
-            "{\"a\":1,}",
-        ] {
-            let error =
-                RawObject::parse(&Bytes::copy_from_slice(text.as_bytes()), 100).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Corrupt, "{text}");
-        }
-        let error = RawObject::parse(&Bytes::from_static(b"{\"a\":\"\xff\"}"), 100).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        let error = RawObject::parse(&Bytes::from_static(b"{\"a\":1,\"b\":2}"), 1).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TooLarge);
-    }
-}
+mod tests;
