@@ -51,7 +51,7 @@ impl NearCache {
     }
 
     /// How many bytes are kept at most, as far as they can be told; default 32 MiB. Beside its value and its id, a session counts
-    /// with some 1,600 bytes for the table and for where its names stand, which is more than most take.
+    /// with some 950 bytes for the table and for where its names stand, which is more than most take.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self

@@ -276,3 +276,16 @@ fn a_mark_goes_with_its_question_and_a_closed_table_stays_empty() {
     cache.keep_revision(asked, Revision(1));
     assert_eq!(cache.revision(now), None);
 }
+
+/// The figure of [`NearCache::max_bytes`].
+#[test]
+fn a_session_counts_with_what_the_option_says_beside_its_value_and_its_id() {
+    let live = Live {
+        value: CachedValue::new("{}".into()),
+        remaining: None,
+        noted: Instant::now(),
+    };
+    let kept = Kept::Answer(live, Instant::now());
+    let counted = size(&id(1), &kept) - "{}".len() - id(1).as_str().len();
+    assert!((900..=950).contains(&counted), "{counted}");
+}
