@@ -319,3 +319,14 @@ async fn renewals_that_go_together_have_answers_of_their_own_on_redis() {
 async fn renewals_that_go_together_have_answers_of_their_own_on_valkey() {
     renewals_that_go_together_have_answers_of_their_own(Program::Valkey).await;
 }
+
+/// What the key holds is asked on the connection that has answered, and not on the one that was lost before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_another_type_is_no_session_also_where_the_first_answer_was_lost() {
+    let server = Server::redis();
+    server.call(&["HSET", &key(), "field", "value"]);
+    let url = disturbed(server.port, "MGET", Place::BeforeTheAnswer, || {}).await;
+    let store = connect(&url).await;
+    let loaded = store.load(&id()).await;
+    assert!(matches!(loaded, Ok(Loaded::Missing)), "{loaded:?}");
+}
